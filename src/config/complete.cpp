@@ -1,0 +1,142 @@
+#include "base/text.h"
+#include "config/program.h"
+
+namespace xsv::config {
+namespace {
+
+/// One service after all its keys were read.
+class Completion {
+public:
+    Completion(ServiceSpec& spec, const Section& section, Report& report)
+        : spec_(spec),
+          section_(section),
+          report_(report)
+    {
+    }
+
+    void run(const DaemonSpec& daemon, const Surroundings& surroundings)
+    {
+        if (!section_.has("command"))
+            report_.mistake(section_.place, section_.name, "",
+                            fmt::format("program section {} does not specify a command", section_.name));
+        identity(daemon, surroundings);
+        stopping();
+        activation();
+        if (!spec_.sockets.endpoints.empty()) sockets();
+        output(daemon);
+    }
+
+private:
+    void mistake(std::string_view key, std::string text)
+    {
+        const IniKey* written = section_.find(key);
+        report_.mistake(written != nullptr ? written->place : section_.place, section_.name, std::string(key),
+                        std::move(text));
+    }
+
+    void warn(std::string_view key, std::string text)
+    {
+        const IniKey* written = section_.find(key);
+        report_.warning(written != nullptr ? written->place : section_.place, section_.name, std::string(key),
+                        std::move(text));
+    }
+
+    /// A user we are already needs no change: an ordinary user could not even set its own groups.
+    void identity(const DaemonSpec& daemon, const Surroundings& surroundings)
+    {
+        Exec& exec = spec_.exec;
+        if (section_.has("group") || section_.has("supplementary_groups")) return;
+        if (exec.uid != daemon.uid.value_or(surroundings.uid)) return;
+        exec.uid.reset();
+        exec.gid.reset();
+        exec.groups.clear();
+    }
+
+    void stopping()
+    {
+        Policy& policy = spec_.policy;
+        if (!section_.has("killasgroup")) policy.kill_as_group = policy.stop_as_group;
+        if (policy.stop_as_group && !policy.kill_as_group)
+            mistake("killasgroup", "Cannot set stopasgroup=true and killasgroup=false");
+    }
+
+    void activation()
+    {
+        Exec& exec = spec_.exec;
+        const bool has_sockets = !spec_.sockets.endpoints.empty();
+        if (!section_.has("activation")) exec.activation = has_sockets ? Activation::OnDemand : Activation::Always;
+        const bool per_connection = exec.activation == Activation::PerConnection;
+        if (!section_.has("socket_pass")) exec.socket_pass = per_connection ? SocketPass::Stdio : SocketPass::ListenFds;
+        if (exec.activation == Activation::Always) return;
+        const std::string word = per_connection ? "per_connection" : "on_demand";
+        if (!has_sockets && !section_.has("socket")) mistake("activation", word + " needs a 'socket'");
+        const IniKey* numprocs = section_.find("numprocs");
+        if (numprocs != nullptr && parse_integer(numprocs->value).value_or(1) > 1)
+            mistake("numprocs",
+                    "expected 1 with activation = " + word + ": processes are started as callers need them");
+    }
+
+    void sockets()
+    {
+        Exec& exec = spec_.exec;
+        sys::SocketOptions& options = spec_.sockets.options;
+        if (!section_.has("socket_owner") && exec.uid) {
+            options.owner = exec.uid;
+            options.group = exec.gid;
+        }
+        const bool per_connection = exec.activation == Activation::PerConnection;
+        for (const sys::Endpoint& endpoint : spec_.sockets.endpoints) {
+            const bool connects =
+                endpoint.type == sys::SocketType::Stream || endpoint.type == sys::SocketType::SeqPacket;
+            if (per_connection && !connects)
+                mistake("activation",
+                        fmt::format("per_connection needs sockets with connections, {} has none", endpoint.text()));
+        }
+        if (!per_connection && exec.socket_pass != SocketPass::ListenFds && spec_.sockets.endpoints.size() > 1)
+            mistake("socket_pass", fmt::format("expected listen_fds with {} sockets: only one fits on stdin",
+                                               spec_.sockets.endpoints.size()));
+        if (per_connection && spec_.policy.idle_time)
+            warn("idle_timeout", "has no effect with activation = per_connection");
+    }
+
+    void output(const DaemonSpec& daemon)
+    {
+        Output& output = spec_.output;
+        output.strip_ansi = daemon.strip_ansi;
+        if (spec_.exec.redirect_stderr) {
+            if (output.err.kind == LogSink::Kind::File)
+                warn("stderr_logfile",
+                     fmt::format("For [{}], redirect_stderr=true but stderr_logfile has also been set to a filename, "
+                                 "the filename has been ignored",
+                                 section_.name));
+            output.err = LogSink{};
+            output.err.kind = LogSink::Kind::None;
+        }
+        never_rotated(output.out, "stdout_logfile");
+        never_rotated(output.err, "stderr_logfile");
+    }
+
+    void never_rotated(const LogSink& sink, std::string_view key)
+    {
+        if (sink.kind != LogSink::Kind::Auto || sink.maxbytes != 0) return;
+        warn(key,
+             fmt::format(
+                 "For [{}], AUTO logging used for {} without rollover, set maxbytes > 0 to avoid filling up filesystem "
+                 "unintentionally",
+                 section_.name, key));
+    }
+
+    ServiceSpec& spec_;
+    const Section& section_;
+    Report& report_;
+};
+
+}  // namespace
+
+void complete(ServiceSpec& spec, const Section& section, const DaemonSpec& daemon, const Surroundings& surroundings,
+              Report& report)
+{
+    Completion(spec, section, report).run(daemon, surroundings);
+}
+
+}  // namespace xsv::config

@@ -1,0 +1,62 @@
+#include "config/directive.h"
+
+#include "config/directives.h"
+
+namespace xsv::config {
+
+std::optional<std::string> SectionReader::expanded(const IniKey& key, Scope scope)
+{
+    if (key.value.find('%') == std::string::npos) return key.value;
+    Names names = names_.of(scope);
+    names["here"] = Surroundings::folder_of(key.place.file);  // of the file the value stands in
+    auto value = expand(key.value, names, names_.plain, section_.name + "." + key.name);
+    if (value) return *std::move(value);
+    report_.mistake(key.place, section_.name, key.name, value.error().message);
+    return std::nullopt;
+}
+
+std::string SectionReader::describe(const std::string& error, std::string_view expected)
+{
+    if (expected.empty() || error.find("expected") != std::string::npos) return error;
+    return fmt::format("{} (expected {})", error, expected);
+}
+
+namespace {
+
+template <class T>
+void list(std::vector<DirectiveInfo>& all, std::string_view section, std::span<const Directive<T>> table)
+{
+    for (const Directive<T>& directive : table)
+        all.push_back({std::string(section), directive.key, directive.expected, directive.initial, directive.help});
+}
+
+}  // namespace
+
+std::vector<DirectiveInfo> all_directives()
+{
+    std::vector<DirectiveInfo> all;
+    list(all, "supervisord", daemon_keys());
+    list(all, "unix_http_server", unix_server_keys());
+    list(all, "inet_http_server", inet_server_keys());
+    list(all, "supervisorctl", client_keys());
+    list(all, "program:x", program_keys());
+    list(all, "program:x", environment_keys());
+    list(all, "program:x", frame_keys());
+    list(all, "program:x", socket_keys());
+    list(all, "group:x", group_keys());
+    all.push_back({"include", "files", "patterns, separated by blanks", "", "files to read as part of this one"});
+    return all;
+}
+
+std::vector<std::string> keys_of(std::string_view section)
+{
+    std::string kind(section.substr(0, section.find(':')));
+    for (const std::string_view server : {"unix_http_server", "inet_http_server"})
+        if (section.starts_with(server)) kind = server;
+    std::vector<std::string> keys;
+    for (const DirectiveInfo& info : all_directives())
+        if (info.section.substr(0, info.section.find(':')) == kind) keys.emplace_back(info.key);
+    return keys;
+}
+
+}  // namespace xsv::config

@@ -1,0 +1,81 @@
+#include "base/text.h"
+#include "config/directive.h"
+
+/// [unix_http_server], [inet_http_server].
+namespace xsv::config {
+namespace {
+
+Status set_mode(ServerSpec& server, const std::string& text, const Setting&)
+{
+    const auto mode = parse_octal(text);
+    if (!mode) return fail("Invalid chmod value {}", text);
+    server.mode = *mode;
+    return {};
+}
+
+Status set_owner(ServerSpec& server, const std::string& text, const Setting& setting)
+{
+    const auto owner = parse_owner(text, setting.surroundings);
+    if (!owner) return fail("Invalid sockchown value {}: {}", text, owner.error().message);
+    server.owner = owner->uid;
+    server.group = owner->gid;
+    return {};
+}
+
+Status set_port(ServerSpec& server, const std::string& text, const Setting&)
+{
+    const auto colon = text.rfind(':');
+    const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
+    std::string host = colon == std::string::npos ? "" : text::lower(text.substr(0, colon));
+    if (text::trim(text).empty()) return fail("no port number specified in '{}'", text);
+    const auto number = parse_integer(port);
+    if (!number || *number < 1 || *number > 65535) return fail("not a valid port number: '{}' ", port);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    server.host = host == "*" ? "" : host;
+    server.port = static_cast<std::uint16_t>(*number);
+    return {};
+}
+
+constexpr Directive<ServerSpec> kUnixKeys[] = {
+    {"file", set_path<&ServerSpec::path>, "a path", "", "where the socket lies; required"},
+    {"chmod", set_mode, "an octal number such as 0700", "0700", "mode of the socket"},
+    {"chown", set_owner, "user or user:group", "unchanged", "owner of the socket"},
+    {"username", set<&ServerSpec::username>, "text", "", "name clients log in with"},
+    {"password", set<&ServerSpec::password>, "text, {SHA} and a SHA-1, or a crypt(3) hash", "",
+     "password clients log in with"},
+};
+
+constexpr Directive<ServerSpec> kInetKeys[] = {
+    {"port", set_port, "PORT or HOST:PORT", "", "where to listen; required"},
+    {"username", set<&ServerSpec::username>, "text", "", "name clients log in with"},
+    {"password", set<&ServerSpec::password>, "text, {SHA} and a SHA-1, or a crypt(3) hash", "",
+     "password clients log in with"},
+    {"allow_unauthenticated", set<&ServerSpec::allow_unauthenticated>, "yes or no", "no",
+     "serve other hosts without a password"},
+};
+
+}  // namespace
+
+Result<Owner> parse_owner(const std::string& text, const Surroundings& surroundings)
+{
+    const auto colon = text.find(':');
+    const auto user = surroundings.user(text.substr(0, colon));
+    if (!user) return tl::unexpected<Error>(user.error());
+    Owner owner{user->uid, std::nullopt};
+    if (colon == std::string::npos) return owner;
+    const auto group = surroundings.group(text.substr(colon + 1));
+    if (!group) return tl::unexpected<Error>(group.error());
+    owner.gid = *group;
+    return owner;
+}
+
+std::span<const Directive<ServerSpec>> unix_server_keys()
+{
+    return kUnixKeys;
+}
+std::span<const Directive<ServerSpec>> inet_server_keys()
+{
+    return kInetKeys;
+}
+
+}  // namespace xsv::config

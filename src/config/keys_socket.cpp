@@ -1,0 +1,141 @@
+#include "base/text.h"
+#include "config/directive.h"
+
+/// [program:x]: the keys of programs that are started by their callers.
+namespace xsv::config {
+namespace {
+
+using S = ServiceSpec;
+
+constexpr std::string_view kAddresses = "addresses, prefixes, ranges, uid: or gid:, separated by commas";
+
+constexpr Word<Activation> kActivations[] = {
+    {"always", Activation::Always}, {"on_demand", Activation::OnDemand}, {"per_connection", Activation::PerConnection}};
+constexpr Word<SocketPass> kPasses[] = {{"listen_fds", SocketPass::ListenFds},
+                                        {"stdio", SocketPass::Stdio},
+                                        {"stdio_all", SocketPass::StdioAll},
+                                        {"stdin", SocketPass::Stdin}};
+constexpr Word<Overload> kOverloads[] = {{"queue", Overload::Queue}, {"refuse", Overload::Refuse}};
+constexpr Word<ConnectionLog> kLogs[] = {
+    {"none", ConnectionLog::None}, {"end", ConnectionLog::End}, {"both", ConnectionLog::Both}};
+constexpr Word<AcceptIn> kAccepts[] = {
+    {"auto", AcceptIn::Auto}, {"child", AcceptIn::Child}, {"engine", AcceptIn::Engine}};
+
+Status set_sockets(S& spec, const std::string& text, const Setting&)
+{
+    spec.sockets.endpoints.clear();
+    for (const std::string& item : parse_list(text)) {
+        auto endpoint = sys::Endpoint::parse(item);
+        if (!endpoint) return tl::unexpected<Error>(std::move(endpoint).error());
+        for (const sys::Endpoint& before : spec.sockets.endpoints)
+            if (before.text() == endpoint->text()) return fail("'{}' is listed twice", item);
+        spec.sockets.endpoints.push_back(*std::move(endpoint));
+    }
+    if (spec.sockets.endpoints.empty())
+        return fail("expected at least one endpoint such as tcp:8080 or unix:/run/x.sock");
+    return {};
+}
+
+Status set_options(S& spec, const std::string& text, const Setting&)
+{
+    return sys::parse_socket_options(text, spec.sockets.options);
+}
+
+Status set_mode(S& spec, const std::string& text, const Setting&)
+{
+    const auto mode = parse_octal(text);
+    if (!mode) return fail("Invalid socket_mode value {}", text);
+    spec.sockets.options.mode = *mode;
+    return {};
+}
+
+Status set_owner(S& spec, const std::string& text, const Setting& setting)
+{
+    const auto owner = parse_owner(text, setting.surroundings);
+    if (!owner) return fail("Invalid socket_owner value {}: {}", text, owner.error().message);
+    spec.sockets.options.owner = owner->uid;
+    spec.sockets.options.group = owner->gid;
+    return {};
+}
+
+Status set_backlog(S& spec, const std::string& text, const Setting&)
+{
+    const auto backlog = parse_integer(text);
+    if (!backlog || *backlog < 1 || *backlog > 65535) return fail("Invalid socket_backlog value {}", text);
+    spec.sockets.options.backlog = static_cast<int>(*backlog);
+    return {};
+}
+
+Status set_ready(S&, const std::string& text, const Setting&)
+{
+    const std::string word = text::lower(text::trim(text));
+    if (word == "startsecs") return {};
+    if (word == "exec" || word == "notify" || word == "connect" || word.starts_with("fd:"))
+        return fail("'{}' is not supported by this version: a program is ready after startsecs", word);
+    return fail("expected startsecs, got '{}'", text);
+}
+
+Status refuse(S&, const std::string&, const Setting& setting)
+{
+    return fail("'{}' is not supported by this version", setting.key);
+}
+
+Status set_fdstore(S& spec, const std::string& text, const Setting& setting)
+{
+    const auto count = parse_integer(text);
+    return count && *count == 0 ? Status{} : refuse(spec, text, setting);
+}
+
+// activation and socket_pass have defaults that depend on other keys: program.cpp.
+constexpr Directive<S> kSocketKeys[] = {
+    {"socket", set_sockets, "endpoints such as tcp:8080, unix:/run/x.sock, udp:69", "",
+     "where callers come to; comma or line separated, each optionally name=endpoint"},
+    {"socket_options", set_options, "words such as nodelay, keepalive=60/10/5, reuseport", "",
+     "how the sockets are opened"},
+    {"socket_mode", set_mode, "an octal number such as 0700", "0700", "mode of a unix socket"},
+    {"socket_owner", set_owner, "user or user:group", "the program's user", "owner of a unix socket"},
+    {"socket_backlog", set_backlog, "a number from 1 to 65535", "the kernel's maximum", "callers that may queue"},
+    {"activation", set_word<kActivations, &S::exec, &Exec::activation>, "always, on_demand or per_connection",
+     "on_demand with socket, else always", "when the program runs"},
+    {"socket_pass", set_word<kPasses, &S::exec, &Exec::socket_pass>, "listen_fds, stdio, stdio_all or stdin",
+     "stdio for per_connection, else listen_fds", "how the program gets the sockets"},
+    {"accept", set_word<kAccepts, &S::policy, &Policy::accept>, "auto, child or engine", "auto",
+     "who accepts a connection"},
+    {"start_timeout", set<&S::policy, &Policy::start_timeout>, form::kTime, "90", "time until a program must be ready"},
+    {"idle_timeout", set<&S::policy, &Policy::idle_time>, form::kTime, "never",
+     "stop after this time without a connection"},
+    {"flush_pending", set<&S::policy, &Policy::flush_pending>, form::kYesNo, "no",
+     "drop what queued while the program ran"},
+    {"max_instances", set_at_least<1, &S::policy, &Policy::max_instances>, form::kNumber, "64",
+     "connections served at once"},
+    {"max_per_source", set_at_least<0, &S::policy, &Policy::max_per_source>, form::kNumber, "0",
+     "connections at once from one address, /64 or user; 0: no limit"},
+    {"max_rate", set_by<parse_rate, &S::policy, &Policy::max_rate>,
+     "NUMBER/TIME such as 50/1s, optionally 'per source'", "", "connections in a time; more of them wait"},
+    {"overload", set_word<kOverloads, &S::policy, &Policy::overload>, "queue or refuse", "queue",
+     "what callers beyond max_instances meet"},
+    {"allow_from", set_by<parse_address_rules, &S::policy, &Policy::allow>, kAddresses, "everybody",
+     "who may connect; the most specific rule wins"},
+    {"deny_from", set_by<parse_address_rules, &S::policy, &Policy::deny>, kAddresses, "nobody", "who may not connect"},
+    {"access_hours", set_by<parse_hours, &S::policy, &Policy::access_hours>, "hours such as 'Mon-Fri 09:00-17:00'",
+     "always", "when callers are let in"},
+    {"max_load", set<&S::policy, &Policy::max_load>, "a number such as 2.5", "0",
+     "pause while the load average is above; 0: no limit"},
+    {"greeting", set_path<&S::policy, &Policy::greeting>, "a path", "", "file sent to callers that are let in"},
+    {"refusal", set_path<&S::policy, &Policy::refusal>, "a path", "", "file sent to callers that are refused"},
+    {"connection_log", set_word<kLogs, &S::policy, &Policy::connection_log>, "none, end or both", "end",
+     "log lines for each connection"},
+    {"ready", set_ready, "startsecs", "startsecs", "when a started program counts as ready"},
+    {"proxy_to", refuse, "", "", "not supported by this version"},
+    {"watchdog", refuse, "", "", "not supported by this version"},
+    {"fdstore_max", set_fdstore, "", "0", "not supported by this version"},
+};
+
+}  // namespace
+
+std::span<const Directive<ServiceSpec>> socket_keys()
+{
+    return kSocketKeys;
+}
+
+}  // namespace xsv::config

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/spec.h"
+
+namespace xsv::config {
+
+/// What the command line says over the file ("-l", "-e", …): key of [supervisord] -> value as written.
+struct Overrides {
+    std::vector<std::pair<std::string, std::string>> values;
+};
+
+struct Loaded {
+    Config config;
+    std::vector<Mistake> mistakes;    ///< errors; at start, those of single programs also stand in ServiceSpec::broken
+    std::vector<Mistake> warnings;    ///< unknown keys with the nearest known one, empty includes, …
+    bool fatal = false;               ///< [supervisord], a server section or the file itself is wrong: nothing can run
+};
+
+/// Reads the file and everything it includes; never throws, never stops at the first mistake.
+/// A caller that reloads treats any entry of `mistakes` as a refusal; a caller that starts goes on unless `fatal`.
+Loaded load(const std::string& file, const Overrides& overrides = {});
+
+/// The places Supervisor and we look at, in order (design.md 3); empty when none exists.
+std::string find_config_file(const std::string& program_path);
+std::vector<std::string> default_config_places(const std::string& program_path);
+
+/// [supervisorctl] of a file, for the client (no includes are read, as Supervisor does).
+struct ClientSpec {
+    std::string serverurl;             ///< empty: the default of the instance
+    std::string username, password, prompt = "supervisor", history_file;
+    bool has_section = false;
+};
+Result<ClientSpec> load_client(const std::string& file);
+
+}  // namespace xsv::config

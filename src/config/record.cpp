@@ -1,0 +1,233 @@
+#include "config/record.h"
+
+#include "config/archive.h"
+
+/// One line of fields for each struct, in both directions. The structured binding is the guard: a field that is added
+/// to a struct and forgotten here does not compile.
+namespace xsv::sys {
+
+std::uint64_t last_of(SocketType)
+{
+    return static_cast<std::uint64_t>(SocketType::Fifo);
+}
+std::uint64_t last_of(Family)
+{
+    return static_cast<std::uint64_t>(Family::Fifo);
+}
+
+template <class A>
+void fields(A& archive, Endpoint& value)
+{
+    auto& [type, family, host, port, path, name] = value;
+    archive(type, family, host, port, path, name);
+}
+
+template <class A>
+void fields(A& archive, SocketOptions& value)
+{
+    auto& [backlog, mode, owner, group, v6only, reuseport, freebind, transparent, broadcast, nodelay, keepalive, idle,
+           interval, probes, defer_accept, receive_buffer, send_buffer, pipe_buffer, tos, ttl, priority, mark, device,
+           congestion, symlink, pktinfo, passcred, passsec, timestamp, nonblock, dir_mode, keep_path] = value;
+    archive(backlog, mode, owner, group, v6only, reuseport, freebind, transparent, broadcast, nodelay, keepalive, idle,
+            interval, probes, defer_accept, receive_buffer, send_buffer, pipe_buffer, tos, ttl, priority, mark, device,
+            congestion, symlink, pktinfo, passcred, passsec, timestamp, nonblock, dir_mode, keep_path);
+}
+
+std::uint64_t last_of(AddressRule::Kind)
+{
+    return AddressRule::All;
+}
+
+template <class A>
+void fields(A& archive, AddressRule& value)
+{
+    auto& [kind, family, first, last, id, prefix, text] = value;
+    archive(kind, family, first, last, id, prefix, text);
+}
+
+template <class A>
+void fields(A& archive, ResourceLimit& value)
+{
+    auto& [resource, soft, hard] = value;
+    // RLIM_INFINITY is all ones: as a signed number it is -1 and takes one byte.
+    auto signed_soft = static_cast<std::int64_t>(soft), signed_hard = static_cast<std::int64_t>(hard);
+    archive(resource, signed_soft, signed_hard);
+    soft = static_cast<rlim_t>(signed_soft);
+    hard = static_cast<rlim_t>(signed_hard);
+}
+
+}  // namespace xsv::sys
+
+namespace xsv::config {
+
+std::uint64_t last_of(Activation)
+{
+    return static_cast<std::uint64_t>(Activation::PerConnection);
+}
+std::uint64_t last_of(Autorestart)
+{
+    return static_cast<std::uint64_t>(Autorestart::Always);
+}
+std::uint64_t last_of(SocketPass)
+{
+    return static_cast<std::uint64_t>(SocketPass::Stdin);
+}
+std::uint64_t last_of(Overload)
+{
+    return static_cast<std::uint64_t>(Overload::Refuse);
+}
+std::uint64_t last_of(OnFull)
+{
+    return static_cast<std::uint64_t>(OnFull::Block);
+}
+std::uint64_t last_of(ConnectionLog)
+{
+    return static_cast<std::uint64_t>(ConnectionLog::Both);
+}
+std::uint64_t last_of(AcceptIn)
+{
+    return static_cast<std::uint64_t>(AcceptIn::Engine);
+}
+std::uint64_t last_of(LogSink::Kind)
+{
+    return static_cast<std::uint64_t>(LogSink::Kind::Auto);
+}
+std::uint64_t last_of(ServerSpec::Kind)
+{
+    return static_cast<std::uint64_t>(ServerSpec::Kind::Inet);
+}
+
+template <class A>
+void fields(A& archive, Place& value)
+{
+    auto& [file, line] = value;
+    archive(file, line);
+}
+
+template <class A>
+void fields(A& archive, Exec& value)
+{
+    auto& [command, argv0, directory, umask, user, uid, gid, groups, environment, files, pass, inherit, names,
+           serverurl, nice, limits, activation, socket_pass, redirect_stderr] = value;
+    archive(command, argv0, directory, umask, user, uid, gid, groups, environment, files, pass, inherit, names,
+            serverurl, nice, limits, activation, socket_pass, redirect_stderr);
+}
+
+template <class A>
+void fields(A& archive, Sockets& value)
+{
+    auto& [endpoints, options] = value;
+    archive(endpoints, options);
+}
+
+template <class A>
+void fields(A& archive, LogSink& value)
+{
+    auto& [kind, path, maxbytes, backups, syslog, capture_maxbytes, events_enabled] = value;
+    archive(kind, path, maxbytes, backups, syslog, capture_maxbytes, events_enabled);
+}
+
+template <class A>
+void fields(A& archive, Output& value)
+{
+    auto& [out, err, strip_ansi, on_full] = value;
+    archive(out, err, strip_ansi, on_full);
+}
+
+template <class A>
+void fields(A& archive, Rate& value)
+{
+    auto& [count, per, per_source] = value;
+    archive(count, per, per_source);
+}
+
+template <class A>
+void fields(A& archive, Hours& value)
+{
+    auto& [from, until, days] = value;
+    archive(from, until, days);
+}
+
+template <class A>
+void fields(A& archive, Policy& value)
+{
+    auto& [priority, autostart, start_time, start_retries, start_retries_set, autorestart, exit_codes, stop_signal,
+           stop_time, stop_as_group, kill_as_group, backoff_max, fatal_retry, idle_time, start_timeout, flush_pending,
+           max_instances, max_per_source, max_rate, overload, allow, deny, access_hours, max_load, greeting, refusal,
+           connection_log, accept] = value;
+    archive(priority, autostart, start_time, start_retries, start_retries_set, autorestart, exit_codes, stop_signal,
+            stop_time, stop_as_group, kill_as_group, backoff_max, fatal_retry, idle_time, start_timeout, flush_pending,
+            max_instances, max_per_source, max_rate, overload, allow, deny, access_hours, max_load, greeting, refusal,
+            connection_log, accept);
+}
+
+template <class A>
+void fields(A& archive, ServiceSpec& value)
+{
+    auto& [name, group, program, place, broken, exec, sockets, output, policy] = value;
+    archive(name, group, program, place, broken, exec, sockets, output, policy);
+}
+
+template <class A>
+void fields(A& archive, GroupSpec& value)
+{
+    auto& [name, priority, heterogeneous, services] = value;
+    archive(name, priority, heterogeneous, services);
+}
+
+template <class A>
+void fields(A& archive, ServerSpec& value)
+{
+    auto& [kind, section, path, host, port, mode, owner, group, username, password, allow_unauthenticated] = value;
+    archive(kind, section, path, host, port, mode, owner, group, username, password, allow_unauthenticated);
+}
+
+template <class A>
+void fields(A& archive, DaemonSpec& value)
+{
+    auto& [logfile, pidfile, childlogdir, directory, identifier, rundir, logfile_maxbytes, logfile_backups, loglevel,
+           log_json, umask, nodaemon, silent, nocleanup, strip_ansi, minfds, minprocs, user, uid, gid, groups,
+           environment, max_programs, max_connections, watchdog] = value;
+    archive(logfile, pidfile, childlogdir, directory, identifier, rundir, logfile_maxbytes, logfile_backups, loglevel,
+            log_json, umask, nodaemon, silent, nocleanup, strip_ansi, minfds, minprocs, user, uid, gid, groups,
+            environment, max_programs, max_connections, watchdog);
+}
+
+template <class A>
+void fields(A& archive, Config& value)
+{
+    auto& [file, daemon, servers, groups] = value;
+    archive(file, daemon, servers, groups);
+}
+
+namespace {
+constexpr std::string_view kMagic = "xsvdconf";
+constexpr char kVersion =
+    1;  // raised when a field changes its meaning; new ones at the end of a struct need no new number
+}  // namespace
+
+std::string encode(const Config& config)
+{
+    Config copy = config;  // one function serves both directions, so it takes what it could write to
+    Writer writer;
+    writer.write(copy);
+    return std::string(kMagic) + kVersion + writer.take();
+}
+
+Result<Config> decode(std::string_view bytes)
+{
+    if (!bytes.starts_with(kMagic)) return fail("the configuration of record is damaged: it does not begin as one");
+    bytes.remove_prefix(kMagic.size());
+    if (bytes.empty() || bytes.front() != kVersion)
+        return fail("the configuration of record has version {}, expected {}", bytes.empty() ? 0 : int{bytes.front()},
+                    int{kVersion});
+    constexpr std::uint64_t kMostPerByte = 64;  // a real one needs about ten
+    std::uint64_t room = (bytes.size() + 64) * kMostPerByte;
+    Reader reader(bytes.substr(1), room);
+    Config config;
+    reader.read(config);
+    if (reader.failed() || !reader.at_end()) return fail("the configuration of record is damaged");
+    return config;
+}
+
+}  // namespace xsv::config

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/spec.h"
+
+namespace xsv::config {
+
+/// Collects mistakes and warnings, each once: numprocs=50 repeats a section fifty times, its mistake is still one.
+class Report {
+public:
+    void mistake(const Place& place, std::string section, std::string key, std::string text);
+    void warning(const Place& place, std::string section, std::string key, std::string text);
+    void add(Mistake mistake);
+    /// A mistake after which nothing can run.
+    void fatal(const Place& place, std::string section, std::string key, std::string text);
+
+    bool is_fatal() const { return fatal_; }
+    /// The first mistake of the section in a sentence, with the number of others; empty when there is none.
+    std::string verdict(const std::string& section) const;
+
+    std::vector<Mistake> take_mistakes() { return std::move(mistakes_); }
+    std::vector<Mistake> take_warnings() { return std::move(warnings_); }
+
+private:
+    std::vector<Mistake> mistakes_, warnings_;
+    std::set<std::string> seen_;
+    bool fatal_ = false;
+};
+
+/// [supervisord], server sections and what stands outside programs and groups: a mistake there concerns everything.
+bool concerns_everything(const std::string& section);
+
+}  // namespace xsv::config

@@ -1,0 +1,209 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "base/time.h"
+#include "sys/address.h"
+#include "sys/endpoint.h"
+#include "sys/processes.h"
+
+/// What the user configured, as plain values; every dialect yields the same. Fields are grouped by what it takes to
+/// change them, and that grouping is the reload policy.
+namespace xsv::config {
+
+using Environment = std::vector<std::pair<std::string, std::string>>;  ///< in order; a later name wins
+
+enum class Activation : std::uint8_t { Always, OnDemand, PerConnection };
+enum class Autorestart : std::uint8_t { Never, Unexpected, Always };
+enum class SocketPass : std::uint8_t { ListenFds, Stdio, StdioAll, Stdin };
+enum class Overload : std::uint8_t { Queue, Refuse };
+enum class OnFull : std::uint8_t { Drop, Block };
+enum class ConnectionLog : std::uint8_t { None, End, Both };
+enum class AcceptIn : std::uint8_t { Auto, Child, Engine };
+
+struct Place {            ///< where something was written
+    std::string file;
+    int line = 0;
+    bool operator==(const Place&) const { return true; }  // moving a section in a file changes nothing
+};
+
+/// Needs a new process.
+struct Exec {
+    std::string command;
+    std::string argv0;                       ///< when not the command's first word
+    std::string directory;
+    std::optional<mode_t> umask;
+    std::string user;                        ///< as written; the ids below are what counts (rule G6)
+    std::optional<uid_t> uid;
+    std::optional<gid_t> gid;
+    std::vector<gid_t> groups;
+    Environment environment;                 ///< [supervisord] environment, then the program's own
+    std::vector<std::string> environment_files;   ///< leading '-': may be absent
+    std::vector<std::string> environment_pass;    ///< names taken from the daemon even if inherit_env says no
+    bool inherit_env = true;
+    std::vector<std::string> inherit_names;  ///< inherit_env = A, B: only these
+    std::string serverurl;                   ///< for SUPERVISOR_SERVER_URL; empty: automatic
+    std::optional<int> nice;
+    std::vector<sys::ResourceLimit> limits;
+    Activation activation = Activation::Always;
+    SocketPass socket_pass = SocketPass::ListenFds;
+    bool redirect_stderr = false;
+    bool operator==(const Exec&) const = default;
+};
+
+/// Needs other sockets; the process may stay.
+struct Sockets {
+    std::vector<sys::Endpoint> endpoints;
+    sys::SocketOptions options;
+    bool operator==(const Sockets&) const = default;
+};
+
+/// One output stream. The pipe outlives the process, so a change takes effect at once, except between "no pipe" and "pipe".
+struct LogSink {
+    enum class Kind : std::uint8_t { None, File, Auto };
+    Kind kind = Kind::Auto;
+    std::string path;                        ///< of File; of Auto once a name was made
+    std::int64_t maxbytes = 50 << 20;
+    int backups = 10;
+    bool syslog = false;
+    std::int64_t capture_maxbytes = 0;
+    bool events_enabled = false;
+    bool operator==(const LogSink&) const = default;
+    bool is_piped() const { return kind != Kind::None || syslog; }
+};
+
+struct Output {
+    LogSink out, err;
+    bool strip_ansi = false;
+    OnFull on_full = OnFull::Drop;
+    bool operator==(const Output&) const = default;
+};
+
+/// max_rate = N/time
+struct Rate {
+    std::int64_t count = 0;                  ///< 0: no limit
+    Duration per{};
+    bool per_source = false;
+    bool operator==(const Rate&) const = default;
+};
+
+/// access_hours: minutes of the day on days of the week (bit 0 = Sunday).
+struct Hours {
+    int from = 0, until = 24 * 60;           ///< until < from: over midnight
+    std::uint8_t days = 0x7f;
+    bool operator==(const Hours&) const = default;
+};
+
+/// Takes effect at once.
+struct Policy {
+    int priority = 999;
+    bool autostart = true;
+    Duration start_time = std::chrono::seconds(1);   ///< startsecs
+    int start_retries = 3;                           ///< startretries
+    bool start_retries_set = false;                  ///< a program with sockets gives up only when asked to (row 6.5)
+    Autorestart autorestart = Autorestart::Unexpected;
+    std::vector<int> exit_codes{0};
+    int stop_signal = 15;
+    Duration stop_time = std::chrono::seconds(10);   ///< stopwaitsecs
+    bool stop_as_group = false, kill_as_group = false;
+    Duration backoff_max = std::chrono::seconds(60);
+    std::optional<Duration> fatal_retry;
+    std::optional<Duration> idle_time;               ///< idle_timeout
+    Duration start_timeout = std::chrono::seconds(90);
+    bool flush_pending = false;
+    int max_instances = 64;
+    int max_per_source = 0;                          ///< 0: no limit
+    Rate max_rate;
+    Overload overload = Overload::Queue;
+    std::vector<sys::AddressRule> allow, deny;
+    std::vector<Hours> access_hours;                 ///< empty: always
+    double max_load = 0;                             ///< 0: no limit
+    std::string greeting, refusal;                   ///< files
+    ConnectionLog connection_log = ConnectionLog::End;
+    AcceptIn accept = AcceptIn::Auto;
+    bool operator==(const Policy&) const = default;
+};
+
+/// One row of `status`: one process, or one per-connection program.
+struct ServiceSpec {
+    std::string name;          ///< process name
+    std::string group;
+    std::string program;       ///< section name without "program:"
+    Place place;
+    std::string broken;        ///< why it cannot start (one sentence); shown as FATAL, the rest runs
+    Exec exec;
+    Sockets sockets;
+    Output output;
+    Policy policy;
+    /// "group:name", or the name alone when both are equal.
+    std::string namespec() const { return group == name ? name : group + ":" + name; }
+    bool operator==(const ServiceSpec&) const = default;
+};
+
+struct GroupSpec {
+    std::string name;
+    int priority = 999;
+    bool heterogeneous = false;              ///< from [group:x]
+    std::vector<ServiceSpec> services;       ///< by (priority, name)
+    bool operator==(const GroupSpec&) const = default;
+};
+
+/// [unix_http_server], [inet_http_server]
+struct ServerSpec {
+    enum class Kind : std::uint8_t { Unix, Inet };
+    Kind kind = Kind::Unix;
+    std::string section;
+    std::string path;                        ///< Unix, absolute
+    std::string host;                        ///< Inet; empty: all IPv4 addresses
+    std::uint16_t port = 0;
+    std::uint32_t mode = 0700;
+    std::optional<uid_t> owner;
+    std::optional<gid_t> group;
+    std::string username, password;
+    bool allow_unauthenticated = false;
+    bool operator==(const ServerSpec&) const = default;
+};
+
+/// [supervisord]
+struct DaemonSpec {
+    std::string logfile = "supervisord.log", pidfile = "supervisord.pid", childlogdir, directory, identifier = "supervisor", rundir;
+    std::int64_t logfile_maxbytes = 50 << 20;
+    int logfile_backups = 10;
+    int loglevel = 20;                       ///< log::Level
+    bool log_json = false;                   ///< logformat = json
+    mode_t umask = 022;
+    bool nodaemon = false, silent = false, nocleanup = false, strip_ansi = false;
+    std::int64_t minfds = 1024, minprocs = 200;
+    std::string user;
+    std::optional<uid_t> uid;
+    std::optional<gid_t> gid;
+    std::vector<gid_t> groups;
+    Environment environment;
+    int max_programs = 10000, max_connections = 4096;   ///< of the state table (rule M1)
+    bool watchdog = true;
+    bool operator==(const DaemonSpec&) const = default;
+};
+
+/// One mistake or warning: "conf.d/web.conf:12: [program:web] startsecs: expected a duration, got 'soon'".
+struct Mistake {
+    Place place;
+    std::string section, key, text;
+    bool warning = false;
+    std::string message() const;
+};
+
+struct Config {
+    std::string file;                        ///< absolute path of the main file
+    DaemonSpec daemon;
+    std::vector<ServerSpec> servers;         ///< inet first, then unix, each in file order
+    std::vector<GroupSpec> groups;           ///< by (priority, name)
+    bool operator==(const Config&) const = default;
+};
+
+}  // namespace xsv::config

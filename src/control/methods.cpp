@@ -1,0 +1,163 @@
+// The table of methods, and the methods about the table.
+#include <algorithm>
+#include <array>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "control/control.h"
+
+namespace xsv::control {
+
+using wire::Value;
+
+struct Method {
+    const char* name;
+    const char* signature;   ///< types, the result's first
+    int least, most;         ///< parameters
+    const char* help;
+    bool while_ending;       ///< also when the daemon shuts down
+    void (Control::*call)(const Value::Array&, Reply);
+};
+
+struct MethodTable {
+    static constexpr auto kMethods = std::to_array<Method>({
+        {"supervisor.addProcessGroup", "boolean string", 1, 1, "Add a group of the last read configuration to what runs.", false, &Control::add_group},
+        {"supervisor.clearAllProcessLogs", "array", 0, 0, "Clear the log files of every process.", false, &Control::clear_all_logs},
+        {"supervisor.clearLog", "boolean", 0, 0, "Clear the daemon's own log.", false, &Control::clear_main_log},
+        {"supervisor.clearProcessLog", "boolean string", 1, 1, "Clear the log files of a process.", false, &Control::clear_logs},
+        {"supervisor.clearProcessLogs", "boolean string", 1, 1, "Clear the log files of a process.", false, &Control::clear_logs},
+        {"supervisor.getAPIVersion", "string", 0, 0, "The version of this interface.", false, &Control::get_api_version},
+        {"supervisor.getAllConfigInfo", "array", 0, 0, "The settings of every process of the last read configuration.", false, &Control::get_all_config_info},
+        {"supervisor.getAllProcessInfo", "array", 0, 0, "Information about every process.", false, &Control::get_all_process_info},
+        {"supervisor.getIdentification", "string", 0, 0, "The configured identifier of this daemon.", false, &Control::get_identification},
+        {"supervisor.getPID", "int", 0, 0, "The pid of the daemon.", false, &Control::get_pid},
+        {"supervisor.getProcessInfo", "struct string", 1, 1, "Information about one process.", false, &Control::get_process_info},
+        {"supervisor.getState", "struct", 0, 0, "The state of the daemon: statecode and statename.", false, &Control::get_state},
+        {"supervisor.getSupervisorVersion", "string", 0, 0, "The version of the daemon.", false, &Control::get_version},
+        {"supervisor.getVersion", "string", 0, 0, "The version of this interface.", false, &Control::get_api_version},
+        {"supervisor.readLog", "string int int", 2, 2, "Bytes of the daemon's own log: offset, length.", false, &Control::read_main_log},
+        {"supervisor.readMainLog", "string int int", 2, 2, "Bytes of the daemon's own log: offset, length.", false, &Control::read_main_log},
+        {"supervisor.readProcessLog", "string string int int", 3, 3, "Bytes of a stdout log: name, offset, length.", false, &Control::read_stdout},
+        {"supervisor.readProcessStderrLog", "string string int int", 3, 3, "Bytes of a stderr log: name, offset, length.", false, &Control::read_stderr},
+        {"supervisor.readProcessStdoutLog", "string string int int", 3, 3, "Bytes of a stdout log: name, offset, length.", false, &Control::read_stdout},
+        {"supervisor.reloadConfig", "array", 0, 0, "Read the configuration again; names of groups added, changed, removed.", false, &Control::reload_config},
+        {"supervisor.removeProcessGroup", "boolean string", 1, 1, "Remove a stopped group from what runs.", false, &Control::remove_group},
+        {"supervisor.restart", "boolean", 0, 0, "Stop everything, read the configuration, start everything.", false, &Control::restart},
+        {"supervisor.sendProcessStdin", "boolean string string", 2, 2, "Write to the stdin of a process: name, text.", false, &Control::send_stdin},
+        {"supervisor.shutdown", "boolean", 0, 0, "Stop everything and end the daemon.", false, &Control::shutdown},
+        {"supervisor.signalAllProcesses", "array string", 1, 1, "Send a signal to every process.", false, &Control::signal_all},
+        {"supervisor.signalProcess", "boolean string string", 2, 2, "Send a signal to a process: name, signal.", false, &Control::signal_process},
+        {"supervisor.signalProcessGroup", "array string string", 2, 2, "Send a signal to a group: name, signal.", false, &Control::signal_group},
+        {"supervisor.startAllProcesses", "array boolean", 0, 1, "Start every process; wait until they are up.", false, &Control::start_all},
+        {"supervisor.startProcess", "boolean string boolean", 1, 2, "Start a process: name, wait until it is up.", false, &Control::start_process},
+        {"supervisor.startProcessGroup", "array string boolean", 1, 2, "Start a group: name, wait until all are up.", false, &Control::start_group},
+        {"supervisor.stopAllProcesses", "array boolean", 0, 1, "Stop every process; wait until they have ended.", false, &Control::stop_all},
+        {"supervisor.stopProcess", "boolean string boolean", 1, 2, "Stop a process: name, wait until it has ended.", false, &Control::stop_process},
+        {"supervisor.stopProcessGroup", "array string boolean", 1, 2, "Stop a group: name, wait until all have ended.", false, &Control::stop_group},
+        {"supervisor.tailProcessLog", "array string int int", 3, 3, "The end of a stdout log: name, offset, length.", false, &Control::tail_stdout},
+        {"supervisor.tailProcessStderrLog", "array string int int", 3, 3, "The end of a stderr log: name, offset, length.", false, &Control::tail_stderr},
+        {"supervisor.tailProcessStdoutLog", "array string int int", 3, 3, "The end of a stdout log: name, offset, length.", false, &Control::tail_stdout},
+        {"system.listMethods", "array", 0, 0, "The names of all methods.", true, &Control::list_methods},
+        {"system.methodHelp", "string string", 1, 1, "What a method does.", true, &Control::method_help},
+        {"system.methodSignature", "array string", 1, 1, "The types of a method, the result's first.", true, &Control::method_signature},
+        {"system.multicall", "array array", 1, 1, "Several calls in one, run in order.", true, &Control::multicall},
+        {"xsv.check", "struct", 0, 0, "Validate the configuration files: mistakes and warnings.", true, &Control::check},
+        {"xsv.diff", "struct", 0, 0, "What a reload would change.", false, &Control::diff},
+        {"xsv.keepSockets", "boolean array", 1, 1, "The next stop of these keeps their sockets open for the start that follows.", false, &Control::keep_sockets},
+        {"xsv.reload", "struct", 0, 0, "Read the configuration and apply the difference.", false, &Control::reload},
+        {"xsv.resume", "boolean", 0, 0, "Leave hold mode: accept new configuration again.", false, &Control::resume},
+        {"xsv.show", "array string", 0, 1, "Services with sockets, callers, memory, restarts and next try.", true, &Control::show},
+        {"xsv.status", "array", 0, 0, "What `status` prints, in short: group, name, state, statename, description of each.", false, &Control::status},
+        {"xsv.why", "string string", 1, 1, "The last failure of a service in a sentence.", true, &Control::why},
+    });
+
+    static const Method* find(std::string_view name)
+    {
+        const auto found = std::lower_bound(kMethods.begin(), kMethods.end(), name,
+                                            [](const Method& method, std::string_view wanted) { return method.name < wanted; });
+        return found != kMethods.end() && found->name == name ? &*found : nullptr;
+    }
+};
+
+Control::Control(engine::Engine& engine, engine::Context& context, engine::ScribeLink& scribe, DaemonHooks hooks)
+    : engine_(engine), context_(context), scribe_(scribe), hooks_(std::move(hooks))
+{
+}
+
+void Control::call(const Request& request, Reply reply)
+{
+    log::trace("XML-RPC method called: {}()", request.method);
+    const Method* method = MethodTable::find(request.method);
+    if (method == nullptr) return refuse(reply, FaultCode::UnknownMethod);
+    const auto count = static_cast<int>(request.params.size());
+    if (count < method->least || count > method->most) return refuse(reply, FaultCode::IncorrectParameters);
+    if (engine_.is_shutting_down() && !method->while_ending) return refuse(reply, FaultCode::ShutdownState);
+    (this->*method->call)(request.params, std::move(reply));
+}
+
+void Control::list_methods(const Params&, Reply reply)
+{
+    Value::Array names;
+    for (const Method& method : MethodTable::kMethods) names.emplace_back(method.name);
+    answer(reply, names);
+}
+
+void Control::method_help(const Params& params, Reply reply)
+{
+    const auto* name = params[0].string();
+    const Method* method = name != nullptr ? MethodTable::find(*name) : nullptr;
+    if (method == nullptr) return refuse(reply, FaultCode::SignatureUnsupported);
+    answer(reply, method->help);
+}
+
+void Control::method_signature(const Params& params, Reply reply)
+{
+    const auto* name = params[0].string();
+    const Method* method = name != nullptr ? MethodTable::find(*name) : nullptr;
+    if (method == nullptr) return refuse(reply, FaultCode::SignatureUnsupported);
+    Value::Array types;
+    for (const std::string& type : text::words(method->signature)) types.emplace_back(type);
+    answer(reply, types);
+}
+
+/// Calls run strictly in order: one that waits delays the next.
+struct Control::Multicall {
+    Value::Array calls;
+    std::size_t next = 0;
+    wire::Encoder results;
+    Reply reply;
+};
+
+void Control::multicall(const Params& params, Reply reply)
+{
+    constexpr std::size_t kMost = 256;
+    const auto* calls = params[0].array();
+    if (calls == nullptr || calls->size() > kMost) return refuse(reply, FaultCode::IncorrectParameters);
+    for (const Value& call : *calls)
+        if (call.structure() == nullptr) return refuse(reply, FaultCode::IncorrectParameters, "a call is a struct of methodName and params");
+    auto state = std::make_shared<Multicall>();
+    state->calls = *calls;
+    state->reply = std::move(reply);
+    state->results.begin_array(calls->size());
+    run_multicall(std::move(state));
+}
+
+void Control::run_multicall(std::shared_ptr<Multicall> state)
+{
+    if (state->next == state->calls.size()) return state->reply(state->results.take());
+    const Value& call = state->calls[state->next++];
+    const auto done = [this, state](Outcome outcome) {
+        if (outcome) state->results.raw(*outcome);
+        else state->results.value(Value::Struct{{"faultCode", outcome.error().code}, {"faultString", outcome.error().text}});
+        // Not from within the call: a long list of quick calls must not become a deep stack.
+        context_.loop.soon([this, state] { run_multicall(state); });
+    };
+    const Value* method = call.find("methodName");
+    if (method == nullptr || method->string() == nullptr) return refuse(done, FaultCode::IncorrectParameters, "No methodName");
+    if (*method->string() == "system.multicall")
+        return refuse(done, FaultCode::IncorrectParameters, "Recursive system.multicall forbidden");
+    const Value* params = call.find("params");
+    this->call({*method->string(), params != nullptr && params->array() != nullptr ? *params->array() : Value::Array{}, {}}, done);
+}
+
+}  // namespace xsv::control

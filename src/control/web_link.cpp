@@ -1,0 +1,136 @@
+#include "control/web_link.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+namespace xsv::control {
+
+using wire::Value;
+
+namespace {
+
+sys::Endpoint endpoint_of(const config::ServerSpec& spec)
+{
+    sys::Endpoint endpoint;
+    if (spec.kind == config::ServerSpec::Kind::Unix) {
+        endpoint.family = sys::Family::Unix;
+        endpoint.path = spec.path;
+    } else {
+        endpoint.family = spec.host.find(':') != std::string::npos ? sys::Family::Inet6 : sys::Family::Inet4;
+        endpoint.host = spec.host == "localhost" ? "127.0.0.1" : spec.host;
+        endpoint.port = spec.port;
+    }
+    return endpoint;
+}
+
+sys::SocketOptions options_of(const config::ServerSpec& spec)
+{
+    sys::SocketOptions options;
+    options.backlog = 1024;
+    options.mode = spec.mode;
+    options.owner = spec.owner;
+    options.group = spec.group;
+    options.nodelay = spec.kind == config::ServerSpec::Kind::Inet;  // accepted ones inherit it: answers are not held back
+    return options;
+}
+
+}  // namespace
+
+Result<std::function<void()>> WebLink::prepare(const std::vector<config::ServerSpec>& servers)
+{
+    auto next = std::make_shared<std::vector<Server>>();
+    std::vector<Server>& opened = *next;
+    for (const config::ServerSpec& spec : servers) {
+        auto socket = context_.socket_table.take_hold(endpoint_of(spec), options_of(spec));
+        if (!socket) return wrap(socket, "[" + spec.section + "]");
+        if (auto set = context_.sockets.set_nonblocking((*socket)->fd.get(), true); !set)
+            return tl::unexpected(std::move(set).error());
+        opened.push_back({spec, std::move(*socket)});
+    }
+    return [this, next] {
+        const bool same = std::equal(servers_.begin(), servers_.end(), next->begin(), next->end(),
+                                     [](const Server& a, const Server& b) { return a.spec == b.spec; });
+        servers_ = std::move(*next);
+        if (!same) send_servers();
+    };
+}
+
+void WebLink::serve_tcp()
+{
+    only_unix_ = false;
+    send_servers();
+}
+
+void WebLink::greet()
+{
+    helper_->send(Value::Struct{{"type", "hello"}, {"generation", std::int64_t{::getpid()}}});
+    send_servers();
+}
+
+void WebLink::send_servers()
+{
+    if (helper_ == nullptr) return;
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+        const auto& [spec, socket] = servers_[i];
+        const bool is_unix = spec.kind == config::ServerSpec::Kind::Unix;
+        if (only_unix_ && !is_unix) continue;
+        const std::string address = is_unix ? spec.path : fmt::format("{}:{}", spec.host, spec.port);
+        helper_->send_copy_of(Value::Struct{{"type", "server"}, {"index", static_cast<std::int64_t>(i)}, {"name", spec.section},
+                                            {"kind", is_unix ? "unix" : "inet"}, {"address", address}, {"username", spec.username},
+                                            {"password", spec.password}},
+                              socket->fd.get());
+    }
+    helper_->send(Value::Struct{{"type", "ready"}});
+}
+
+void WebLink::on_message(const Value& message, sys::UniqueFd)
+{
+    const std::string type = message.text("type");
+    if (type == "call") call(message);
+    if (type == "follow") follow(message);
+}
+
+void WebLink::call(const Value& message)
+{
+    const Value* params = message.find("params");
+    Request request{message.text("method"), params != nullptr && params->array() != nullptr ? *params->array() : Value::Array{},
+                    message.text("user") + "@" + message.text("peer")};
+    const std::int64_t id = message.number("id");
+    control_.call(request, [this, id](const Outcome& outcome) {
+        wire::Encoder out;
+        if (outcome) {
+            out.begin_struct(3);
+            out.key("type"), out.string("reply");
+            out.key("id"), out.integer(id);
+            out.key("result"), out.string(*outcome);
+        } else {
+            out.begin_struct(4);
+            out.key("type"), out.string("fault");
+            out.key("id"), out.integer(id);
+            out.key("code"), out.integer(outcome.error().code);
+            out.key("text"), out.string(outcome.error().text);
+        }
+        if (!helper_->send_encoded(out.take())) log::warn("an answer was dropped: the web process does not read");
+    });
+}
+
+void WebLink::follow(const Value& message)
+{
+    const std::int64_t id = message.number("id");
+    const auto file = control_.log_behind(message.text("path"));
+    int ends[2];
+    if (!file || ::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+        helper_->send(Value::Struct{{"type", "follow"}, {"id", id}, {"status", file ? 500 : 404}});
+        return;
+    }
+    sys::UniqueFd reader(ends[0]), writer(ends[1]);
+    scribe_.follow(*file, std::move(writer));
+    helper_->send(Value::Struct{{"type", "follow"}, {"id", id}, {"status", 200}}, std::move(reader));
+}
+
+}  // namespace xsv::control

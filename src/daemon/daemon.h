@@ -1,0 +1,78 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "control/control.h"
+#include "control/web_link.h"
+#include "daemon/options.h"
+#include "engine/engine.h"
+#include "engine/guardian_link.h"
+#include "engine/helper.h"
+#include "engine/scribe_link.h"
+
+namespace xsv::daemon {
+
+/// Wires everything together: the guardian's link, the engine, its two helpers and the door.
+class Daemon {
+public:
+    Daemon(Options options, std::string program, bool as_supervisord, engine::GuardianLink& guardian);
+    ~Daemon();
+
+    /// The first start of all: configuration, lock, table. An exit code when it ends here.
+    std::optional<int> prepare_first_start(engine::GuardianLink::Inheritance& inheritance);
+    /// After a crash: table and record are there.
+    Status prepare_recovery(engine::GuardianLink::Inheritance& inheritance);
+    /// An exit that the engine before us left unread.
+    void record_unread(engine::GuardianLink::Inheritance& inheritance, const engine::ChildExit& exit);
+    int serve(const std::vector<int>& signals);
+
+private:
+    void wire_together();
+    std::optional<int> open_servers();
+    void start_helpers();
+    void on_signal(int signal);
+    void on_other_exit(const engine::ChildExit& exit, std::optional<std::uint32_t> slot);
+    void shutdown(int exit_code);
+    void restart();
+    void finish(int exit_code);
+    void reload();
+    void open_log();
+    std::vector<config::ServerSpec> servers_of(const config::Config& config) const;
+    std::string server_url() const;
+    Status take_run_dir();
+    Status open_table(sys::UniqueFd fd);
+    Status check_limits() const;
+    void apply_daemon_settings();
+    void write_pidfile() const;
+    void clean_auto_logs() const;
+
+    Options options_;
+    std::string program_;
+    bool as_supervisord_;
+    engine::GuardianLink& guardian_;
+    config::Config config_;
+    std::string run_dir_;
+    bool recovering_ = false, hold_mode_ = false, detached_ = false;
+    int exit_code_ = 0;
+
+    std::unique_ptr<event::Loop> loop_;
+    std::unique_ptr<sys::Processes> processes_;
+    std::unique_ptr<sys::Sockets> sockets_;
+    sys::UniqueFd lock_, null_;
+    std::optional<engine::Table> table_;
+    std::optional<engine::ExitRecorder> exit_recorder_;
+    engine::Inherited inherited_;
+    engine::PidIndex pids_;
+    engine::ScribeLink scribe_link_;
+    std::unique_ptr<net::SocketTable> socket_table_;
+    std::unique_ptr<engine::Context> context_;
+    std::unique_ptr<engine::Engine> engine_;
+    std::unique_ptr<control::Control> control_;
+    std::unique_ptr<control::WebLink> web_link_;
+    std::unique_ptr<engine::Helper> scribe_, web_;
+    std::vector<net::SocketPtr> kept_sockets_;   ///< open through a restart
+    event::WatchPtr hold_timer_;
+};
+
+}  // namespace xsv::daemon

@@ -1,0 +1,151 @@
+#include "engine/child_plan.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/text.h"
+#include "config/words.h"
+#include "sys/files.h"
+
+namespace xsv::engine {
+namespace {
+
+using config::Activation;
+using config::Environment;
+using config::ServiceSpec;
+using config::SocketPass;
+
+void set(Environment& environment, const std::string& name, std::string value)
+{
+    const auto known = std::find_if(environment.begin(), environment.end(), [&](const auto& v) { return v.first == name; });
+    if (known != environment.end()) known->second = std::move(value);
+    else environment.emplace_back(name, std::move(value));
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name)
+{
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Result<Environment> make_environment(const ServiceSpec& spec, const Surroundings& surroundings)
+{
+    const config::Exec& exec = spec.exec;
+    Environment environment;
+    for (const auto& [name, value] : surroundings.inherited) {
+        const bool passed = (exec.inherit_env && (exec.inherit_names.empty() || contains(exec.inherit_names, name)));
+        if (passed || contains(exec.environment_pass, name)) environment.emplace_back(name, value);
+    }
+    set(environment, "SUPERVISOR_ENABLED", "1");
+    const std::string& url = exec.serverurl.empty() ? surroundings.server_url : exec.serverurl;
+    if (!url.empty()) set(environment, "SUPERVISOR_SERVER_URL", url);
+    set(environment, "SUPERVISOR_PROCESS_NAME", spec.name);
+    set(environment, "SUPERVISOR_GROUP_NAME", spec.group);
+    for (const std::string& written : exec.environment_files) {
+        const bool optional = written.starts_with('-');
+        auto file = config::read_environment_file(optional ? written.substr(1) : written);
+        if (!file && optional && file.error().code == ENOENT) continue;
+        if (!file) return wrap(file, "environment_file");
+        for (auto& [name, value] : *file) set(environment, name, std::move(value));
+    }
+    for (const auto& [name, value] : exec.environment) set(environment, name, value);
+    return environment;
+}
+
+/// 0, 1, 2 for each way of passing a socket; the rest stays with the streams.
+std::vector<int> socket_targets(SocketPass pass)
+{
+    switch (pass) {
+        case SocketPass::Stdio: return {0, 1};
+        case SocketPass::StdioAll: return {0, 1, 2};
+        case SocketPass::Stdin: return {0};
+        case SocketPass::ListenFds: break;
+    }
+    return {3};
+}
+
+std::string descriptor_names(const ServiceSpec& spec, const std::vector<net::SocketPtr>& sockets)
+{
+    std::vector<std::string> names;
+    for (const net::SocketPtr& socket : sockets)
+        names.push_back(socket->endpoint.name.empty() ? spec.program : socket->endpoint.name);
+    return text::join(names, ":");
+}
+
+void add_limits(sys::ChildPlan& plan, const Surroundings& surroundings)
+{
+    const auto is_nofile = [](const sys::ResourceLimit& limit) { return limit.resource == RLIMIT_NOFILE; };
+    if (std::any_of(plan.limits.begin(), plan.limits.end(), is_nofile)) return;
+    rlimit ours{};
+    ::getrlimit(RLIMIT_NOFILE, &ours);
+    if (ours.rlim_cur != surroundings.nofile_soft)
+        plan.limits.push_back({RLIMIT_NOFILE, std::min(surroundings.nofile_soft, ours.rlim_max), ours.rlim_max});
+}
+
+}  // namespace
+
+Environment inheritable_environment(char** environment)
+{
+    Environment result;
+    for (; *environment != nullptr; ++environment) {
+        const std::string_view entry = *environment;
+        const auto equals = entry.find('=');
+        if (equals == std::string_view::npos) continue;
+        const std::string_view name = entry.substr(0, equals);
+        if (name == "NOTIFY_SOCKET" || name.starts_with("WATCHDOG_") || name.starts_with("LISTEN_") || name.starts_with("XSVD_"))
+            continue;
+        result.emplace_back(name, entry.substr(equals + 1));
+    }
+    return result;
+}
+
+Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundings& surroundings,
+                                       const std::vector<net::SocketPtr>& sockets, Streams streams,
+                                       const net::HeldSocket* listener)
+{
+    auto environment = make_environment(spec, surroundings);
+    if (!environment) return tl::unexpected(std::move(environment).error());
+    auto program = config::resolve_command(spec.exec.command, *environment);
+    if (!program) return tl::unexpected(std::move(program).error());
+
+    sys::ChildPlan plan;
+    plan.path = program->path;
+    plan.argv = std::move(program->argv);
+    if (!spec.exec.argv0.empty()) plan.argv[0] = spec.exec.argv0;
+
+    const SocketPass pass = spec.exec.socket_pass;
+    const std::vector<int> targets = socket_targets(pass);
+    const bool has_socket = listener != nullptr || !sockets.empty();
+    const auto is_taken = [&](int fd) { return has_socket && std::find(targets.begin(), targets.end(), fd) != targets.end(); };
+    const int fds[] = {streams.in, streams.out, streams.err};
+    for (int fd = 0; fd < 3; ++fd)
+        if (!is_taken(fd)) plan.moves.emplace_back(fds[fd] < 0 ? surroundings.null : fds[fd], fd);
+
+    if (listener != nullptr) {
+        plan.listener = listener->fd.get();
+        plan.connection_targets = targets;
+        plan.connection_environment = true;
+        plan.allow = spec.policy.allow;
+        plan.deny = spec.policy.deny;
+        if (pass == SocketPass::ListenFds) set(*environment, "LISTEN_FDS", "1"), set(*environment, "LISTEN_FDNAMES", "connection");
+    } else if (pass == SocketPass::ListenFds && has_socket) {
+        for (std::size_t i = 0; i < sockets.size(); ++i) plan.moves.emplace_back(sockets[i]->fd.get(), 3 + static_cast<int>(i));
+        set(*environment, "LISTEN_FDS", std::to_string(sockets.size()));
+        set(*environment, "LISTEN_FDNAMES", descriptor_names(spec, sockets));
+    } else if (has_socket) {
+        for (const int target : targets) plan.moves.emplace_back(sockets.front()->fd.get(), target);
+    }
+    plan.listen_pid = pass == SocketPass::ListenFds && has_socket;
+
+    for (const auto& [name, value] : *environment) plan.environment.push_back(name + "=" + value);
+    plan.uid = spec.exec.uid;
+    plan.gid = spec.exec.gid;
+    plan.groups = spec.exec.groups;
+    plan.nice = spec.exec.nice;
+    plan.umask = spec.exec.umask;
+    plan.limits = spec.exec.limits;
+    plan.directory = spec.exec.directory;
+    add_limits(plan, surroundings);
+    return plan;
+}
+
+}  // namespace xsv::engine

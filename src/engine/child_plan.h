@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <sys/resource.h>
+
+#include "config/spec.h"
+#include "net/socket_table.h"
+#include "sys/processes.h"
+
+namespace xsv::engine {
+
+/// What all programs of one daemon share.
+struct Surroundings {
+    config::Environment inherited;   ///< what the daemon was started with, less what is meant for the daemon itself
+    std::string server_url;          ///< SUPERVISOR_SERVER_URL, empty: none
+    int null = -1;                   ///< /dev/null, open for reading and writing
+    rlim_t nofile_soft = 1024;       ///< the soft limit programs get: ours is raised, and select() fails above 1,024
+};
+
+/// The daemon's environment without NOTIFY_SOCKET, WATCHDOG_*, LISTEN_* and XSVD_*, which are meant for us.
+config::Environment inheritable_environment(char** environment);
+
+/// The child's ends of its standard streams; -1: /dev/null.
+struct Streams {
+    int in = -1, out = -1, err = -1;
+};
+
+/// Spec and sockets to argv, environment and descriptors. With `listener`, the plan of one connection that the child
+/// accepts there; without, the program gets `sockets` in their order. Errors are the command's (see
+/// config::resolve_command) or an environment file's.
+Result<sys::ChildPlan> make_child_plan(const config::ServiceSpec& spec, const Surroundings& surroundings,
+                                       const std::vector<net::SocketPtr>& sockets, Streams streams,
+                                       const net::HeldSocket* listener = nullptr);
+
+}  // namespace xsv::engine

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/diff.h"
+#include "engine/context.h"
+#include "engine/guardian_link.h"
+#include "engine/service.h"
+
+namespace xsv::engine {
+
+/// The services that are started, stopped and listed together.
+struct Group {
+    std::string name;
+    int priority = 999;
+    bool heterogeneous = false;
+    std::vector<std::unique_ptr<Service>> services;
+};
+
+/// Writes exits that a former engine left unread into their slots, before anybody looks at the processes again.
+class ExitRecorder {
+public:
+    explicit ExitRecorder(Table& table);
+    void record(const ChildExit& exit);
+
+private:
+    Table& table_;
+    PidIndex pids_;
+    std::uint64_t last_ = 0;
+};
+
+/// Every service. Performs what is asked for, in order, and keeps the configuration of record.
+class Engine {
+public:
+    /// `on_strange_exit`: for pids that stand in no service's slot (helpers, orphans).
+    Engine(Context& context, std::function<void(const ChildExit&, std::optional<std::uint32_t> slot)> on_other_exit);
+    ~Engine();
+
+    /// The first start: every service of the configuration, autostart in order of priority.
+    void start(config::Config config);
+    /// After a crash: services, sockets and processes as table and record have them.
+    void recover(config::Config record);
+    void on_exit(const ChildExit& exit);
+
+    const std::vector<std::unique_ptr<Group>>& groups() const { return groups_; }   ///< by (priority, name)
+    Group* find_group(std::string_view name);
+    Service* find(std::string_view namespec);
+    std::vector<Service*> services();                    ///< by (group, name), as clients list them
+    config::Config active() const;                       ///< what runs, as a value
+    const config::Config& settings() const { return settings_; }   ///< everything but the groups
+
+    Status add_group(const config::GroupSpec& group);
+    /// Everything in it must be in the stopped set.
+    void remove_group(std::string_view name);
+    /// Takes hold of all sockets the new configuration wants, then swaps, then lets the rest go. On error nothing has
+    /// changed. Removed services are stopped and go when their processes have ended.
+    Result<config::Diff> reload(config::Config next);
+    /// Supervisor's order: groups from the highest priority number down, one after the other; then `done`.
+    void shutdown(std::function<void()> done);
+    bool is_shutting_down() const { return context_.ending; }
+    void tell_sinks();
+    /// Calls for each state entered, until the returned handle goes.
+    void observe(std::function<void(Service&)> observer) { observers_.push_back(std::move(observer)); }
+
+private:
+    void notify(Service& service);
+    void index();
+    void name_auto_logs(config::ServiceSpec& spec, const config::ServiceSpec* before) const;
+    Result<std::unique_ptr<Service>> make_service(config::ServiceSpec spec);
+    void start_services(const std::vector<Service*>& services);
+    void write_record();
+    void retire(std::unique_ptr<Service> service);
+    void sweep_retired();
+    void stop_next_group();
+    void recover_stray(std::uint32_t slot);
+    std::map<std::string, std::uint32_t> slots_by_name(std::vector<std::uint32_t>& connections);
+    Status take_hold_of_all(const config::Config& next, std::map<std::string, std::vector<net::SocketPtr>>& held);
+
+    Context& context_;
+    std::function<void(const ChildExit&, std::optional<std::uint32_t>)> on_other_exit_;
+    config::Config settings_;
+    std::vector<std::unique_ptr<Group>> groups_;
+    std::map<std::string, Service*, std::less<>> by_name_;
+    std::unordered_map<std::uint32_t, Service*> by_slot_;
+    std::vector<std::unique_ptr<Service>> retired_;      ///< removed, their processes still ending
+    std::vector<std::function<void(Service&)>> observers_;
+    std::vector<std::vector<Service*>> stopping_;        ///< groups whose turn is still to come, the next one last
+    std::function<void()> on_stopped_;
+    std::uint64_t last_exit_ = 0;
+    bool sweep_due_ = false;
+};
+
+}  // namespace xsv::engine

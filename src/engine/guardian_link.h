@@ -1,0 +1,72 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "event/loop.h"
+#include "net/keeper.h"
+#include "sys/fd.h"
+#include "wire/guardian.h"
+
+namespace xsv::engine {
+
+/// The end of a child, as the guardian saw it.
+struct ChildExit {
+    std::uint64_t sequence = 0;
+    pid_t pid = 0;
+    int code = 0;    ///< CLD_EXITED, CLD_KILLED, CLD_DUMPED
+    int status = 0;  ///< exit code or signal
+    std::int64_t cpu_us = 0, max_rss_kb = 0;
+};
+
+/// Our end of the conversation with the guardian.
+class GuardianLink final : public net::Keeper {
+public:
+    /// The exit is consumed after the call returns: whoever is killed inside the call leaves it for the successor.
+    using OnExit = std::function<void(const ChildExit&)>;
+    using OnSignal = std::function<void(int signal)>;
+
+    explicit GuardianLink(sys::UniqueFd socket) : socket_(std::move(socket)) {}
+
+    /// What a start brings, read before anything else: descriptors, and exits and signals a dead engine left unread.
+    struct Inheritance {
+        std::map<std::string, sys::UniqueFd> descriptors;
+        std::vector<int> signals;
+        bool hold_mode = false;
+        int starts = 0;
+    };
+    /// `record` writes an unread exit down, after the table's descriptor has come; only then is its packet consumed.
+    Result<Inheritance> receive(const std::function<void(Inheritance&, const ChildExit&)>& record);
+
+    /// From now on in the loop. `on_lost` is called when the guardian is gone.
+    void watch(event::Loop& loop, OnExit on_exit, OnSignal on_signal, std::function<void()> on_lost);
+
+    void hold(const std::string& key, net::Held kind, int fd) override;
+    void drop(const std::string& key) override;
+    void ready();
+    void quit(int code);
+
+private:
+    void send(wire::GuardianPacket packet, int fd = -1);
+    bool transmit(const wire::GuardianPacket& packet, int fd);
+    void flush();
+    void on_readable();
+    void handle(const wire::GuardianPacket& packet);
+
+    struct Waiting {
+        wire::GuardianPacket packet;
+        sys::UniqueFd fd;
+    };
+    sys::UniqueFd socket_;
+    std::deque<Waiting> out_;
+    event::Loop* loop_ = nullptr;
+    OnExit on_exit_;
+    OnSignal on_signal_;
+    std::function<void()> on_lost_;
+    event::WatchPtr writable_, readable_;
+};
+
+}  // namespace xsv::engine

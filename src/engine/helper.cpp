@@ -1,0 +1,151 @@
+#include "engine/helper.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "wire/messages.h"
+
+namespace xsv::engine {
+namespace {
+
+constexpr Duration kFirstRetry = std::chrono::milliseconds(50);
+constexpr Duration kLongestRetry = std::chrono::seconds(5);
+constexpr Duration kCalm = std::chrono::seconds(10);
+constexpr Duration kFinish = std::chrono::seconds(5);
+
+}  // namespace
+
+Helper::Helper(Context& context, Settings settings, std::function<void()> on_start,
+               std::function<void(const wire::Value&, sys::UniqueFd)> on_message)
+    : context_(context), settings_(std::move(settings)), on_start_(std::move(on_start)), on_message_(std::move(on_message))
+{
+}
+
+void Helper::start(std::optional<std::uint32_t> slot)
+{
+    slot_ = slot;
+    sys::UniqueFd end = context_.inherited.take(channel_key());
+    if (!slot_ || !end) return spawn();
+    Slot& found = context_.table.at(*slot_);
+    const pid_t pid = found.child.pid;
+    auto pidfd = pid > 0 && found.exit_sequence == 0 ? context_.processes.open(pid) : Result<sys::UniqueFd>(sys::UniqueFd());
+    if (!pidfd || !*pidfd) return spawn();
+    pidfd_ = std::move(*pidfd);
+    found.state.store(static_cast<std::uint32_t>(SlotState::Live), std::memory_order_release);
+    context_.pids.add(pid, *slot_);
+    started_ = context_.loop.now();
+    connect(std::move(end));
+    on_start_();
+}
+
+void Helper::spawn()
+{
+    auto spawned = try_spawn();
+    if (spawned) return on_start_();
+    log::error("starting {}: {}", settings_.name, spawned.error().message);
+    retry();
+}
+
+Status Helper::try_spawn()
+{
+    if (!slot_) {
+        auto taken = context_.table.take(SlotKind::Helper);
+        if (!taken) return tl::unexpected(std::move(taken).error());
+        slot_ = *taken;
+        context_.table.at(*slot_).set_name(settings_.name);
+    }
+    auto pair = event::Channel::make_pair();
+    if (!pair) return tl::unexpected(std::move(pair).error());
+    auto& [ours, theirs] = *pair;
+
+    sys::ChildPlan plan;
+    plan.path = settings_.path;
+    plan.argv = {"xsvd: " + settings_.name};
+    for (const auto& [name, value] : context_.surroundings.inherited) plan.environment.push_back(name + "=" + value);
+    const int null = context_.surroundings.null;
+    plan.moves = {{null, 0}, {settings_.inherits_output ? 1 : null, 1}, {settings_.inherits_output ? 2 : null, 2},
+                  {theirs.get(), wire::kChannelFd}};
+    if (settings_.user) {
+        plan.uid = settings_.user->uid;
+        plan.gid = settings_.user->gid;
+        plan.groups = settings_.user->groups;
+    }
+    const auto prepared = context_.processes.prepare(std::move(plan));
+    Slot& slot = context_.table.at(*slot_);
+    slot.child.pid = 0;
+    slot.exit_sequence = 0;
+    slot.exit_pending = 0;
+    slot.started_wall = wall_seconds();
+    slot.state.store(static_cast<std::uint32_t>(SlotState::Intent), std::memory_order_release);
+    // Held before the process exists: whoever is killed in between finds both or neither.
+    context_.keeper.hold(channel_key(), net::Held::Channel, ours.get());
+    auto spawned = context_.processes.spawn(*prepared, slot.child);
+    if (!spawned) return wrap(spawned, settings_.path);
+    slot.state.store(static_cast<std::uint32_t>(SlotState::Live), std::memory_order_release);
+    pidfd_ = std::move(spawned->pidfd);
+    context_.pids.add(spawned->pid, *slot_);
+    started_ = context_.loop.now();
+    connect(std::move(ours));
+    return {};
+}
+
+void Helper::connect(sys::UniqueFd end)
+{
+    channel_ = std::make_unique<event::Channel>(
+        context_.loop, std::move(end), settings_.name,
+        [this](std::string_view bytes, sys::UniqueFd fd) {
+            auto message = wire::decode(bytes);
+            if (!message) return log::warn("{} sent something unreadable: {}", settings_.name, message.error().message);
+            if (message->text("type") == "log")
+                return log::write_line(static_cast<log::Level>(message->number("level", 20)),
+                                       settings_.name + ": " + message->text("line"));
+            on_message_(*message, std::move(fd));
+        },
+        [] {});  // its end is reported by the guardian
+}
+
+void Helper::on_exit(const ChildExit& exit)
+{
+    Slot& slot = context_.table.at(*slot_);
+    context_.pids.remove(exit.pid, *slot_);
+    slot.exit_pending = 0;
+    slot.state.store(static_cast<std::uint32_t>(SlotState::Idle), std::memory_order_release);
+    pidfd_.reset();
+    channel_.reset();
+    timer_.reset();
+    if (on_end_) {
+        context_.keeper.drop(channel_key());
+        return std::exchange(on_end_, nullptr)();
+    }
+    log::warn("xsvd: {} (pid {}) ended ({} {}); starting it again", settings_.name, exit.pid,
+              exit.code == CLD_EXITED ? "exit status" : "signal", exit.status);
+    if (context_.loop.now() - started_ > kCalm) retry_delay_ = Duration::zero();
+    if (retry_delay_ == Duration::zero()) {
+        retry_delay_ = kFirstRetry;
+        return spawn();
+    }
+    retry();
+}
+
+void Helper::retry()
+{
+    retry_delay_ = std::clamp(retry_delay_, kFirstRetry, kLongestRetry);
+    timer_ = context_.loop.after(retry_delay_, settings_.name, [this] { spawn(); });
+    retry_delay_ = std::min(retry_delay_ * 2, kLongestRetry);
+}
+
+void Helper::shutdown(std::function<void()> done)
+{
+    if (!pidfd_) {
+        timer_.reset();
+        return done();
+    }
+    on_end_ = std::move(done);
+    send(wire::Value::Struct{{"type", "shutdown"}});
+    timer_ = context_.loop.after(kFinish, settings_.name, [this] { (void)context_.processes.signal(pidfd_, SIGKILL); });
+}
+
+}  // namespace xsv::engine

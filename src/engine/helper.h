@@ -1,0 +1,62 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/context.h"
+#include "engine/guardian_link.h"
+#include "event/channel.h"
+#include "sys/files.h"
+#include "wire/value.h"
+
+namespace xsv::engine {
+
+/// A process of ours beside the engine (scribe, web): always on, and started again at once when it ends.
+/// The channel to it outlives the engine at the guardian, so a new engine goes on with the process it finds.
+class Helper {
+public:
+    struct Settings {
+        std::string name;                       ///< "scribe": its slot, its channel and its title are named so
+        std::string path;                       ///< of the executable
+        std::optional<sys::User> user;          ///< whose rights it has; nullopt: ours
+        bool inherits_output = false;           ///< our stdout and stderr, else /dev/null
+    };
+    /// `on_start`: a process is at the other end, new or found; it is told everything it needs to know.
+    Helper(Context& context, Settings settings, std::function<void()> on_start,
+           std::function<void(const wire::Value&, sys::UniqueFd)> on_message);
+
+    /// Finds the process a former engine left (`slot`, if there is one), or starts one.
+    void start(std::optional<std::uint32_t> slot);
+    void on_exit(const ChildExit& exit);
+    /// Asks it to finish; `done` when it has ended (after 5 s it is ended).
+    void shutdown(std::function<void()> done);
+
+    bool send(const wire::Value& message) { return channel_ != nullptr && channel_->send(wire::encode(message)); }
+    bool send(const wire::Value& message, sys::UniqueFd fd) { return channel_ != nullptr && channel_->send(wire::encode(message), std::move(fd)); }
+    bool send_copy_of(const wire::Value& message, int fd) { return channel_ != nullptr && channel_->send_copy_of(wire::encode(message), fd); }
+    bool send_encoded(std::string message) { return channel_ != nullptr && channel_->send(std::move(message)); }
+    std::optional<std::uint32_t> slot() const { return slot_; }
+    pid_t pid() const { return slot_ && pidfd_ ? context_.table.at(*slot_).child.pid.load() : 0; }
+
+private:
+    void spawn();
+    Status try_spawn();
+    void connect(sys::UniqueFd end);
+    void retry();
+    std::string channel_key() const { return "channel " + settings_.name; }
+
+    Context& context_;
+    Settings settings_;
+    std::function<void()> on_start_;
+    std::function<void(const wire::Value&, sys::UniqueFd)> on_message_;
+    std::optional<std::uint32_t> slot_;
+    sys::UniqueFd pidfd_;
+    std::unique_ptr<event::Channel> channel_;
+    std::function<void()> on_end_;
+    Duration retry_delay_{};
+    Time started_{};
+    event::WatchPtr timer_;
+};
+
+}  // namespace xsv::engine

@@ -1,0 +1,342 @@
+#include "engine/lifecycle.h"
+
+#include <algorithm>
+#include <concepts>
+#include <csignal>
+#include <utility>
+
+namespace xsv::engine {
+
+namespace {
+
+using config::Activation;
+using config::Autorestart;
+using Actions = std::vector<Action>;
+using namespace std::chrono_literals;
+
+// SIGKILL is repeated because a process may be out of reach for a while; stop_time = 0 must not make that a tight loop.
+constexpr Duration kShortestRepeat = 1s;
+
+bool is_on_demand(const Policy& p) { return p.activation == Activation::OnDemand; }
+
+/// Supervisor wants "longer than", not "as long as": the timer ends one tick later.
+Duration start_timer(const Policy& p) { return p.start_time > 0s ? p.start_time + 1ns : 0ns; }
+
+Note note(Note::Kind kind, pid_t pid) { return {.kind = kind, .pid = pid}; }
+
+Note end_note(const Policy& p, Note::Kind kind, pid_t pid, const ExitStatus& status)
+{
+    return {.kind = kind, .pid = pid, .status = status, .expected = is_expected(p, status)};
+}
+
+void close_sockets(const Policy& p, Actions& actions)
+{
+    if (p.has_sockets) actions.push_back(CloseSockets{});
+}
+
+/// Where a place goes that should be up: an always-on program's demand never ends, the others wait for theirs.
+Step wake(const Policy& p, int failures, int pauses, Actions actions)
+{
+    if (p.ending) {
+        close_sockets(p, actions);
+        return {Stopped{}, std::move(actions)};
+    }
+    if (p.activation == Activation::Always) {
+        actions.push_back(Spawn{});
+        return {Spawning{failures, pauses}, std::move(actions)};
+    }
+    actions.push_back(AwaitDemand{});
+    return {Listening{failures, pauses}, std::move(actions)};
+}
+
+Step start(const Policy& p, Actions actions)
+{
+    if (p.has_sockets) actions.push_back(OpenSockets{});
+    return wake(p, 0, 0, std::move(actions));
+}
+
+Step back_off(const Policy& p, Time now, Backoff next, Duration delay, Actions actions)
+{
+    next.until = now + delay;
+    actions.push_back(SetTimer{delay, p.has_sockets});
+    return {next, std::move(actions)};
+}
+
+Step give_up(const Policy& p, Time now, int failures, Actions actions)
+{
+    actions.push_back(Passed{Backoff{.failures = failures, .until = now}});
+    actions.push_back(note(Note::Kind::GaveUp, 0));
+    if (!p.fatal_retry) return {Fatal{}, std::move(actions)};
+    actions.push_back(SetTimer{*p.fatal_retry, false});
+    return {Fatal{now + *p.fatal_retry}, std::move(actions)};
+}
+
+/// `failures` counts the one that has just happened.
+Step try_again(const Policy& p, Time now, int failures, Actions actions)
+{
+    if (p.gives_up && failures > p.start_retries) return give_up(p, now, failures, std::move(actions));
+    const Duration delay = retry_delay(p, failures);
+    if (delay == 0s) return wake(p, failures, 0, std::move(actions));
+    return back_off(p, now, {.failures = failures}, delay, std::move(actions));
+}
+
+Step not_spawned(const Policy& p, int failures, int pauses, const SpawnFailed& e, Actions actions)
+{
+    const bool pause = e.resource && p.has_sockets;
+    // One line per trouble: a pause that is repeated is the same trouble still.
+    if (!pause || pauses == 0) actions.push_back(note(Note::Kind::SpawnError, 0));
+    if (!pause) return try_again(p, e.now, failures + 1, std::move(actions));
+    const Backoff next{.failures = failures, .pauses = pauses + 1};
+    return back_off(p, e.now, next, pause_delay(next.pauses), std::move(actions));
+}
+
+/// The end of a program that had been up.
+Step ended(const Policy& p, pid_t pid, const ExitStatus& status, Actions actions)
+{
+    actions.push_back(end_note(p, Note::Kind::Exited, pid, status));
+    const bool again = is_on_demand(p) || p.autorestart == Autorestart::Always ||
+                       (p.autorestart == Autorestart::Unexpected && !is_expected(p, status));
+    if (!again || (p.ending && !is_on_demand(p))) return {Ended{status}, std::move(actions)};
+    actions.push_back(Passed{Ended{status}});
+    return wake(p, 0, 0, std::move(actions));
+}
+
+Actions after_exit(const Policy& p)
+{
+    return p.kill_as_group ? Actions{SweepGroup{}} : Actions{};
+}
+
+Step begin_stop(const Policy& p, Time now, pid_t pid, After after)
+{
+    Actions actions;
+    // First the sockets, so that no caller gets in line behind a stop.
+    if (after == After::Stop || after == After::Shutdown) close_sockets(p, actions);
+    Note line = note(Note::Kind::Signalling, pid);
+    line.signal = p.stop_signal;
+    line.group = p.stop_as_group;
+    actions.push_back(line);
+    actions.push_back(Signal{p.stop_signal, p.stop_as_group});
+    actions.push_back(SetTimer{p.stop_time, false});
+    return {Stopping{.pid = pid, .deadline = now + p.stop_time, .after = after}, std::move(actions)};
+}
+
+/// A stop that was to lead back to life becomes one that does not.
+Step stop_for_good(const Policy& p, Stopping s, After after)
+{
+    Actions actions;
+    if (s.after == After::Restart || s.after == After::Listen) close_sockets(p, actions);
+    s.after = after;
+    return {s, std::move(actions)};
+}
+
+Step adopt(const Policy& p, const Adopted& e, int failures, Actions actions)
+{
+    const Time up = e.since + start_timer(p);
+    if (e.now >= up) return {Running{e.pid, e.since}, std::move(actions)};
+    actions.push_back(SetTimer{up - e.now, false});
+    return {Starting{e.pid, e.since, failures}, std::move(actions)};
+}
+
+// ---- The arrows, state by state. -----------------------------------------------------------------------------------
+
+Step on(const Policy& p, const Stopped& s, const Start&) { return p.ending ? Step{s, {}} : start(p, {}); }
+Step on(const Policy& p, const Stopped&, const Adopted& e)
+{
+    return adopt(p, e, 0, p.has_sockets ? Actions{OpenSockets{}} : Actions{});
+}
+
+Step on(const Policy& p, const Listening& s, const Demand&)
+{
+    if (p.ending) return {s, {IgnoreDemand{}}};
+    if (!is_on_demand(p)) return {s, {}};
+    return {Spawning{s.failures, s.pauses}, {IgnoreDemand{}, Spawn{}}};
+}
+Step on(const Policy&, const Listening&, const Restart&) { return {Listening{}, {}}; }
+Step on(const Policy& p, const Listening&, const Stop&)
+{
+    Actions actions{IgnoreDemand{}};
+    close_sockets(p, actions);
+    return {Stopped{}, std::move(actions)};
+}
+Step on(const Policy& p, const Listening& s, const Shutdown& e) { return on(p, s, Stop{e.now}); }
+Step on(const Policy&, const Listening&, const Spawned&) { return {Listening{}, {}}; }
+Step on(const Policy& p, const Listening& s, const SpawnFailed& e)
+{
+    if (p.activation != Activation::PerConnection) return {s, {}};
+    return not_spawned(p, s.failures, s.pauses, e, {IgnoreDemand{}});
+}
+Step on(const Policy& p, const Listening& s, const Adopted& e) { return adopt(p, e, s.failures, {IgnoreDemand{}}); }
+
+Step on(const Policy& p, const Spawning& s, const Spawned& e)
+{
+    return {Starting{e.pid, e.now, s.failures}, {note(Note::Kind::Spawned, e.pid), SetTimer{start_timer(p), false}}};
+}
+Step on(const Policy& p, const Spawning& s, const SpawnFailed& e)
+{
+    return not_spawned(p, s.failures, s.pauses, e, {});
+}
+Step on(const Policy& p, const Spawning& s, const Adopted& e) { return adopt(p, e, s.failures, {}); }
+
+Step on(const Policy& p, const Starting& s, const TimerFired& e)
+{
+    const Time up = s.since + start_timer(p);
+    if (e.now < up) return {s, {SetTimer{up - e.now, false}}};
+    return {Running{s.pid, s.since}, {note(Note::Kind::EnteredRunning, s.pid)}};
+}
+Step on(const Policy& p, const Starting& s, const Exited& e)
+{
+    Actions actions = after_exit(p);
+    actions.push_back(ClearTimer{});
+    const bool was_up = e.now - s.since >= p.start_time;
+    // Whoever served a caller did what it was there for, however quickly; where nobody waits, nobody was failed.
+    const bool was_useful = is_on_demand(p) && (e.progress || !e.demand_waiting);
+    if (was_up || was_useful) {
+        actions.push_back(Passed{Running{s.pid, s.since}});
+        return ended(p, s.pid, e.status, std::move(actions));
+    }
+    actions.push_back(Note{.kind = Note::Kind::TooQuick, .pid = s.pid, .status = e.status});  // expected in no case
+    return try_again(p, e.now, s.failures + 1, std::move(actions));
+}
+
+Step on(const Policy& p, const Running& s, const Exited& e) { return ended(p, s.pid, e.status, after_exit(p)); }
+
+template <class S>
+concept Up = std::same_as<S, Starting> || std::same_as<S, Running>;
+
+template <Up S>
+Step on(const Policy& p, const S& s, const Stop& e)
+{
+    return begin_stop(p, e.now, s.pid, After::Stop);
+}
+template <Up S>
+Step on(const Policy& p, const S& s, const Shutdown& e)
+{
+    return begin_stop(p, e.now, s.pid, After::Shutdown);
+}
+template <Up S>
+Step on(const Policy& p, const S& s, const Restart& e)
+{
+    if (p.ending) return {s, {}};
+    return begin_stop(p, e.now, s.pid, is_on_demand(p) ? After::Listen : After::Restart);
+}
+template <Up S>
+Step on(const Policy& p, const S& s, const Idle& e)
+{
+    return is_on_demand(p) ? begin_stop(p, e.now, s.pid, After::Listen) : Step{s, {}};
+}
+
+Step on(const Policy& p, const Backoff& s, const TimerFired&)
+{
+    return p.ending ? Step{s, {}} : wake(p, s.failures, s.pauses, {});
+}
+Step on(const Policy& p, const Backoff& s, const Start&)
+{
+    return p.ending || !p.has_sockets ? Step{s, {}} : start(p, {ClearTimer{}});
+}
+Step on(const Policy& p, const Backoff& s, const Restart&) { return p.ending ? Step{s, {}} : start(p, {ClearTimer{}}); }
+Step on(const Policy& p, const Backoff&, const Stop&)
+{
+    Actions actions{ClearTimer{}};
+    close_sockets(p, actions);
+    return {Stopped{}, std::move(actions)};
+}
+Step on(const Policy& p, const Backoff&, const Shutdown&)
+{
+    Actions actions{ClearTimer{}};
+    close_sockets(p, actions);
+    return {Fatal{}, std::move(actions)};
+}
+Step on(const Policy& p, const Backoff& s, const Adopted& e) { return adopt(p, e, s.failures, {ClearTimer{}}); }
+
+Step on(const Policy& p, Stopping s, const TimerFired& e)
+{
+    if (e.now < s.deadline) return {s, {SetTimer{s.deadline - e.now, false}}};
+    const bool group = p.kill_as_group || p.stop_as_group;
+    const Duration repeat = std::max(p.stop_time, kShortestRepeat);
+    Note line = note(Note::Kind::Killing, s.pid);
+    line.signal = SIGKILL;
+    line.group = group;
+    s.killed = true;
+    s.unreachable = false;
+    s.deadline = e.now + repeat;
+    return {s, {line, Signal{SIGKILL, group}, SetTimer{repeat, false}}};
+}
+Step on(const Policy& p, const Stopping& s, const Exited& e)
+{
+    // A stop leaves nothing behind, whatever the program has started in its session.
+    Actions actions{SweepGroup{}, ClearTimer{}, end_note(p, Note::Kind::Stopped, s.pid, e.status)};
+    if (s.after == After::Stop || s.after == After::Shutdown) return {Stopped{}, std::move(actions)};
+    if (!p.ending) actions.push_back(Passed{Stopped{}});
+    return wake(p, 0, 0, std::move(actions));
+}
+Step on(const Policy& p, const Stopping& s, const Stop&)
+{
+    return s.after == After::Shutdown ? Step{s, {}} : stop_for_good(p, s, After::Stop);
+}
+Step on(const Policy& p, const Stopping& s, const Shutdown&) { return stop_for_good(p, s, After::Shutdown); }
+Step on(const Policy&, Stopping s, const SignalFailed&)
+{
+    s.unreachable = true;
+    return {s, {}};
+}
+
+Step on(const Policy& p, const Ended& s, const Start&) { return p.ending ? Step{s, {}} : start(p, {}); }
+Step on(const Policy& p, const Ended& s, const Stop&)
+{
+    // Without sockets there is nothing to stop: Supervisor's clients go on seeing EXITED.
+    return p.has_sockets ? Step{Stopped{}, {CloseSockets{}}} : Step{s, {}};
+}
+Step on(const Policy& p, const Ended& s, const Shutdown&)
+{
+    return p.has_sockets ? Step{s, {CloseSockets{}}} : Step{s, {}};
+}
+Step on(const Policy& p, const Ended&, const Adopted& e) { return adopt(p, e, 0, {}); }
+
+Actions leave(const Fatal& s)
+{
+    return s.until ? Actions{ClearTimer{}} : Actions{};
+}
+Step on(const Policy& p, const Fatal& s, const Start&) { return p.ending ? Step{s, {}} : start(p, leave(s)); }
+Step on(const Policy& p, const Fatal& s, const Restart&) { return p.ending ? Step{s, {}} : start(p, leave(s)); }
+Step on(const Policy& p, const Fatal& s, const TimerFired&) { return p.ending ? Step{s, {}} : start(p, {}); }
+Step on(const Policy& p, const Fatal& s, const Stop&)
+{
+    if (!stop_acts(p, s)) return {s, {}};
+    Actions actions = leave(s);
+    close_sockets(p, actions);
+    return {Stopped{}, std::move(actions)};
+}
+Step on(const Policy& p, const Fatal& s, const Shutdown&)
+{
+    Actions actions = leave(s);
+    close_sockets(p, actions);
+    return {Fatal{}, std::move(actions)};
+}
+Step on(const Policy& p, const Fatal& s, const Adopted& e) { return adopt(p, e, 0, leave(s)); }
+
+/// Every other pair: it happened, and nothing changes.
+template <class S, class E>
+Step on(const Policy&, const S& state, const E&)
+{
+    return {state, {}};
+}
+
+}  // namespace
+
+Step step(const Policy& policy, const State& state, const Event& event)
+{
+    return std::visit([&](const auto& s, const auto& e) { return on(policy, s, e); }, state, event);
+}
+
+std::vector<Action> resume(const Policy& policy, const State& state, Time now)
+{
+    const auto timer = [now](Time at) { return Actions{SetTimer{std::max<Duration>(at - now, 0ns), false}}; };
+    if (std::holds_alternative<Listening>(state) && !policy.ending) return {AwaitDemand{}};
+    if (const auto* s = std::get_if<Starting>(&state)) return timer(s->since + start_timer(policy));
+    if (const auto* s = std::get_if<Backoff>(&state)) return timer(s->until);
+    if (const auto* s = std::get_if<Stopping>(&state)) return timer(s->deadline);
+    if (const auto* s = std::get_if<Fatal>(&state); s && s->until) return timer(*s->until);
+    return {};
+}
+
+}  // namespace xsv::engine

@@ -1,0 +1,141 @@
+// How a running engine comes to another configuration, and to its end.
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/engine.h"
+#include "engine/order.h"
+
+namespace xsv::engine {
+namespace {
+
+bool is_down(const Service& service) { return is_in_stopped_set(service.supervisor_state()); }
+
+}  // namespace
+
+/// Everything that is to be open afterwards is open before anything else changes: a failed bind changes nothing.
+Status Engine::take_hold_of_all(const config::Config& next, std::map<std::string, std::vector<net::SocketPtr>>& held)
+{
+    for (const config::GroupSpec& group : next.groups) {
+        for (const config::ServiceSpec& spec : group.services) {
+            const Service* known = find(spec.namespec());
+            const bool wanted = known != nullptr ? known->holds_sockets() : spec.policy.autostart;
+            if (!wanted) continue;
+            for (const sys::Endpoint& endpoint : Service::socket_plan(spec)) {
+                const bool was_missing = known != nullptr && known->spec().sockets == spec.sockets && !context_.socket_table.is_held(endpoint);
+                auto socket = context_.socket_table.take_hold(endpoint, spec.sockets.options);
+                if (socket) held[spec.namespec()].push_back(std::move(*socket));
+                else if (!was_missing) return fail("{}: {}", spec.namespec(), socket.error().message);
+            }
+        }
+    }
+    return {};
+}
+
+Result<config::Diff> Engine::reload(config::Config next)
+{
+    for (config::GroupSpec& group : next.groups)
+        for (config::ServiceSpec& spec : group.services) {
+            const Service* known = find(spec.namespec());
+            name_auto_logs(spec, known != nullptr ? &known->spec() : nullptr);
+        }
+    config::Diff diff = config::diff(active(), next);
+    std::map<std::string, std::vector<net::SocketPtr>> held;
+    if (auto all = take_hold_of_all(next, held); !all) return tl::unexpected(std::move(all).error());
+
+    std::map<std::string, std::unique_ptr<Service>> before;
+    for (auto& group : groups_)
+        for (auto& service : group->services) before.emplace(service->spec().namespec(), std::move(service));
+    groups_.clear();
+    std::vector<config::GroupSpec> groups = std::exchange(next.groups, {});
+    settings_ = std::move(next);
+
+    std::vector<Service*> fresh;
+    std::vector<std::pair<Service*, config::ServiceSpec>> kept;
+    for (config::GroupSpec& spec : groups) {
+        auto group = std::make_unique<Group>(Group{spec.name, spec.priority, spec.heterogeneous, {}});
+        for (config::ServiceSpec& service_spec : spec.services) {
+            auto old = before.extract(service_spec.namespec());
+            if (!old.empty()) {
+                kept.emplace_back(old.mapped().get(), std::move(service_spec));
+                group->services.push_back(std::move(old.mapped()));
+                continue;
+            }
+            auto made = Service::create(context_, std::move(service_spec));
+            if (!made) {
+                log::error("{}", made.error().message);
+                continue;
+            }
+            fresh.push_back(made->get());
+            group->services.push_back(std::move(*made));
+        }
+        groups_.push_back(std::move(group));
+    }
+    for (auto& [name, service] : before) retire(std::move(service));
+    index();
+    write_record();
+    for (auto& [service, spec] : kept) {
+        const std::string name = spec.namespec();
+        service->apply(std::move(spec), std::move(held[name]));
+    }
+    start_services(fresh);
+    held.clear();  // only now do sockets that nobody took over close
+    sweep_retired();
+    return diff;
+}
+
+/// A removed service: its sockets close (unless somebody else holds them now), its processes are stopped, and its slot is
+/// given back with the last of them.
+void Engine::retire(std::unique_ptr<Service> service)
+{
+    service->stop();
+    retired_.push_back(std::move(service));
+}
+
+void Engine::sweep_retired()
+{
+    sweep_due_ = false;
+    for (auto& service : retired_) {
+        if (!is_down(*service)) continue;
+        by_slot_.erase(service->slot_index());
+        service->vanish();
+        service.reset();
+    }
+    std::erase(retired_, nullptr);
+    if (on_stopped_) stop_next_group();
+}
+
+void Engine::shutdown(std::function<void()> done)
+{
+    if (context_.ending) return;
+    context_.ending = true;
+    on_stopped_ = std::move(done);
+    const config::Config config = active();
+    for (const auto& group : stop_order(config.groups)) {
+        std::vector<Service*> services;
+        for (const config::ServiceSpec* spec : group) services.push_back(find(spec->namespec()));
+        stopping_.insert(stopping_.begin(), std::move(services));
+    }
+    std::string names;
+    for (Service* service : services())
+        if (!is_down(*service)) names += (names.empty() ? "" : ", ") + service->spec().name;
+    if (!names.empty()) log::info("waiting for {} to die", names);
+    if (!stopping_.empty())
+        for (Service* service : stopping_.back()) service->shutdown();
+    stop_next_group();
+}
+
+/// Moves on as far as groups have ended; called again with every service that has.
+void Engine::stop_next_group()
+{
+    while (!stopping_.empty()) {
+        const auto& group = stopping_.back();
+        if (!std::all_of(group.begin(), group.end(), [](const Service* service) { return is_down(*service); })) return;
+        stopping_.pop_back();
+        if (stopping_.empty()) break;
+        for (Service* service : stopping_.back()) service->shutdown();
+    }
+    if (!retired_.empty()) return;
+    if (on_stopped_) std::exchange(on_stopped_, nullptr)();
+}
+
+}  // namespace xsv::engine

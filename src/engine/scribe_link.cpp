@@ -1,0 +1,85 @@
+#include "engine/scribe_link.h"
+
+#include <unistd.h>
+
+namespace xsv::engine {
+namespace {
+
+using wire::Value;
+
+Value no_scribe()
+{
+    return Value::Struct{{"ok", false}, {"code", 30}, {"text", "the log writer is being started again; try once more"}};
+}
+
+}  // namespace
+
+void ScribeLink::greet(const std::function<void()>& tell)
+{
+    for (auto& [id, answer] : std::exchange(pending_, {})) answer(no_scribe());
+    helper_->send(Value::Struct{{"type", "hello"}, {"generation", std::int64_t{::getpid()}}});
+    tell();
+    helper_->send(Value::Struct{{"type", "ready"}});
+}
+
+void ScribeLink::on_message(const Value& message)
+{
+    const std::string type = message.text("type");
+    if (type == "reply") {
+        auto found = pending_.extract(message.number("id"));
+        if (!found.empty()) found.mapped()(message);
+    } else if (type == "stats") {
+        stats_[message.text("key")] = {message.number("bytes"), message.number("lost"), message.text("error")};
+    }
+}
+
+void ScribeLink::set(const std::string& key, const config::LogSink& sink, const config::ServiceSpec& owner, int pipe)
+{
+    if (helper_ == nullptr) return;
+    const bool is_auto = sink.kind == config::LogSink::Kind::Auto;
+    helper_->send_copy_of(
+        Value::Struct{{"type", "sink"},
+                      {"key", key},
+                      {"file", sink.kind == config::LogSink::Kind::None ? std::string() : sink.path},
+                      {"maxbytes", sink.maxbytes},
+                      {"backups", sink.backups},
+                      {"syslog", sink.syslog},
+                      {"name", owner.name},
+                      {"strip_ansi", owner.output.strip_ansi},
+                      {"on_full", owner.output.on_full == config::OnFull::Block ? "block" : "drop"},
+                      {"mode", is_auto ? 0600 : 0644}},
+        pipe);
+}
+
+void ScribeLink::drop(const std::string& key)
+{
+    stats_.erase(key);
+    if (helper_ != nullptr) helper_->send(Value::Struct{{"type", "drop"}, {"key", key}});
+}
+
+void ScribeLink::request(const char* type, const std::string& file, std::int64_t offset, std::int64_t length, Answer answer)
+{
+    const std::int64_t id = next_id_++;
+    const bool sent = helper_ != nullptr && helper_->send(Value::Struct{{"type", type}, {"id", id}, {"key", ""}, {"file", file},
+                                                                        {"offset", offset}, {"length", length}});
+    if (!sent) return answer(no_scribe());
+    pending_.emplace(id, std::move(answer));
+}
+
+void ScribeLink::follow(const std::string& file, sys::UniqueFd write_end)
+{
+    if (helper_ != nullptr) helper_->send(Value::Struct{{"type", "follow"}, {"id", next_id_++}, {"file", file}}, std::move(write_end));
+}
+
+void ScribeLink::reopen()
+{
+    if (helper_ != nullptr) helper_->send(Value::Struct{{"type", "reopen"}});
+}
+
+const ScribeLink::Stats* ScribeLink::stats(const std::string& key) const
+{
+    const auto found = stats_.find(key);
+    return found == stats_.end() ? nullptr : &found->second;
+}
+
+}  // namespace xsv::engine

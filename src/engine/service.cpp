@@ -1,0 +1,433 @@
+#include "engine/service.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <random>
+
+#include "base/log.h"
+#include "config/words.h"
+
+namespace xsv::engine {
+namespace {
+
+constexpr Duration kStartAfterStop = std::chrono::seconds(5);  // a client that restarts in two steps takes no longer
+constexpr Duration kLongestBindRetry = std::chrono::seconds(60);
+
+Duration with_jitter(Duration delay)
+{
+    static std::minstd_rand random(static_cast<unsigned>(BootClock::now().time_since_epoch().count()));
+    return delay * std::uniform_int_distribution<int>(90, 110)(random) / 100;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Service>> Service::create(Context& context, config::ServiceSpec spec)
+{
+    auto slot = context.table.take(SlotKind::Place);
+    if (!slot) return tl::unexpected(std::move(slot).error());
+    context.table.at(*slot).set_name(spec.namespec());
+    return std::make_unique<Service>(context, std::move(spec), *slot);
+}
+
+Service::Service(Context& context, config::ServiceSpec spec, std::uint32_t slot)
+    : context_(context), spec_(std::move(spec)), policy_(make_policy(spec_)), slot_(slot), streams_(context, spec_.namespec()),
+      handlers_(std::make_unique<Handlers>(context, *this))
+{
+}
+
+Service::~Service() = default;
+
+SupervisorState Service::supervisor_state() const { return supervisor_view(state_, handlers_->count()); }
+
+Time Service::next_try() const
+{
+    if (const auto* backoff = std::get_if<Backoff>(&state_)) return backoff->until;
+    if (const auto* fatal = std::get_if<Fatal>(&state_); fatal != nullptr && fatal->until) return *fatal->until;
+    return {};
+}
+
+// ---- requests -----------------------------------------------------------------------------------------------------
+
+void Service::start()
+{
+    if (!spec_.broken.empty()) {
+        place().set_reason(spec_.broken);
+        enter(Fatal{});
+        return;
+    }
+    if (auto fitted = streams_.fit(spec_); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
+    hand(Start{context_.loop.now()});
+    let_sockets_go();
+}
+
+void Service::stop(bool now)
+{
+    hand(Stop{context_.loop.now()});
+    if (now) handlers_->stop_now();
+    else handlers_->stop();
+}
+
+void Service::keep_sockets()
+{
+    keeps_sockets_ = true;
+    kept_timer_ = context_.loop.after(spec_.policy.stop_time + kStartAfterStop, spec_.namespec() + " kept sockets", [this] { let_sockets_go(); });
+}
+
+void Service::let_sockets_go()
+{
+    keeps_sockets_ = false;
+    kept_sockets_.clear();
+    kept_timer_.reset();
+}
+
+void Service::restart() { hand(Restart{context_.loop.now()}); }
+
+void Service::shutdown()
+{
+    hand(Shutdown{context_.loop.now()});
+    handlers_->shutdown();
+}
+
+Result<bool> Service::send_signal(int signal)
+{
+    if (is_per_connection()) return handlers_->send_signal(signal);
+    const auto pid = live_pid(state_);
+    if (!pid) return true;  // listening: there is nobody to disturb, and nothing wrong with asking
+    log::debug("sending {} (pid {}) sig {}", spec_.name, *pid, config::signal_name(signal));
+    return context_.processes.signal(pidfd_, signal);
+}
+
+void Service::vanish()
+{
+    watches_.clear();
+    sockets_.clear();
+    let_sockets_go();
+    streams_.close();
+    context_.table.release(slot_);
+}
+
+// ---- the machine --------------------------------------------------------------------------------------------------
+
+void Service::hand(const Event& event)
+{
+    policy_.ending = context_.ending;
+    Step next = step(policy_, state_, event);
+    const bool changed = !(next.state == state_);
+    // What was gone through on the way comes first, and a note may say why: whoever follows the change finds the reason.
+    for (const Action& action : next.actions)
+        if (std::holds_alternative<Passed>(action) || std::holds_alternative<Note>(action)) perform(action);
+    if (changed || consuming_exit_) enter(std::move(next.state));
+    for (const Action& action : next.actions)
+        if (!std::holds_alternative<Passed>(action) && !std::holds_alternative<Note>(action)) perform(action);
+}
+
+void Service::enter(State state)
+{
+    state_ = std::move(state);
+    write_down();
+    if (!std::holds_alternative<Starting>(state_) && !std::holds_alternative<Running>(state_)) idle_timer_.reset();
+    publish();
+}
+
+void Service::perform(const Action& action) { std::visit([this](const auto& a) { perform(a); }, action); }
+
+void Service::publish()
+{
+    context_.changed(*this);
+    auto waiters = std::exchange(waiters_, {});
+    for (auto& waiter : waiters)
+        if (!waiter(*this)) waiters_.push_back(std::move(waiter));
+}
+
+void Service::perform(const Passed& passed)
+{
+    const State now = std::exchange(state_, passed.state);
+    publish();
+    state_ = now;
+}
+
+void Service::perform(const SetTimer& action)
+{
+    const Duration delay = action.jitter ? with_jitter(action.after) : action.after;
+    if (auto* backoff = std::get_if<Backoff>(&state_)) {
+        backoff->until = context_.loop.now() + delay;
+        write_down();
+    }
+    timer_ = context_.loop.after(delay, spec_.namespec(), [this] { hand(TimerFired{context_.loop.now()}); });
+}
+
+void Service::perform(const ClearTimer&) { timer_.reset(); }
+
+void Service::perform(const Signal& action)
+{
+    const pid_t pid = live_pid(state_).value_or(0);
+    auto sent = action.group ? context_.processes.signal_group(pidfd_, pid, action.signal)
+                             : context_.processes.signal(pidfd_, action.signal);
+    if (sent) return;
+    place().set_reason(sent.error().message);
+    log::critical("signalling {} (pid {}): {}", spec_.name, pid, sent.error().message);
+    hand(SignalFailed{context_.loop.now()});
+}
+
+void Service::perform(const SweepGroup&)
+{
+    auto swept = context_.processes.signal_group(ended_pidfd_, ended_pid_, SIGKILL);
+    if (swept && *swept) log::info("ended what was left of the process group of {} (pid {})", spec_.name, ended_pid_);
+}
+
+void Service::perform(const Note& note) { log_note(note); }
+
+// ---- the process --------------------------------------------------------------------------------------------------
+
+void Service::perform(const Spawn&)
+{
+    auto spawned = spawn();
+    const Time now = context_.loop.now();
+    if (!spawned) return spawn_failed(spawned.error());
+    Slot& slot = place();
+    pidfd_ = std::move(spawned->pidfd);
+    context_.pids.add(spawned->pid, slot_);
+    slot.state.store(static_cast<std::uint32_t>(SlotState::Live), std::memory_order_release);
+    slot.start_ticks = static_cast<std::int64_t>(context_.processes.start_ticks(spawned->pid));
+    hand(Spawned{now, spawned->pid});
+    if (policy_.activation == config::Activation::OnDemand) watch_idle();
+}
+
+Result<sys::Spawned> Service::spawn()
+{
+    Slot& slot = place();
+    slot.child.pid = 0;
+    slot.child.stage = 0;
+    slot.child.step = slot.child.error = 0;
+    slot.exit_sequence = 0;
+    slot.exit_code = slot.exit_status = 0;
+    slot.started_wall = wall_seconds();
+    slot.started_boot = context_.loop.now().time_since_epoch().count();
+    slot.set_reason({});
+
+    if (auto ready = prepare_sockets(); !ready) return tl::unexpected(std::move(ready).error());
+    if (auto made = make_ready(); !made) return tl::unexpected(std::move(made).error());
+    ++slot.restarts;
+    slot.state.store(static_cast<std::uint32_t>(SlotState::Intent), std::memory_order_release);
+    auto spawned = context_.processes.spawn(*ready_->child, slot.child);
+    if (!spawned) slot.state.store(static_cast<std::uint32_t>(SlotState::Idle), std::memory_order_release);
+    if (policy_.activation != config::Activation::OnDemand) ready_.reset();
+    return spawned;
+}
+
+Status Service::make_ready()
+{
+    if (ready_) return {};
+    auto ends = streams_.open_child_ends(spec_);
+    if (!ends) return tl::unexpected(std::move(ends).error());
+    auto plan = make_child_plan(spec_, context_.surroundings, sockets_, ends->streams());
+    if (!plan) return tl::unexpected(std::move(plan).error());
+    ready_ = ServiceStreams::ReadyChild{context_.processes.prepare(std::move(*plan)), std::move(*ends)};
+    return {};
+}
+
+Status Service::prepare_sockets()
+{
+    if (sockets_.size() < socket_plan(spec_).size()) {
+        perform(OpenSockets{});
+        if (sockets_.size() < socket_plan(spec_).size()) return fail("{}", std::string(reason()));
+    }
+    waiting_at_start_ = waiting_callers();
+    for (const net::SocketPtr& socket : sockets_)  // the open file is shared: the last program may have changed it
+        if (auto set = context_.sockets.set_nonblocking(socket->fd.get(), socket->options.nonblock); !set) return set;
+    return {};
+}
+
+void Service::spawn_failed(const Error& error)
+{
+    const int code = error.code;
+    const bool resource = code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE;
+    std::string text = error.message;
+    if (code == EMFILE || code == ENFILE) text = fmt::format("too many open files to spawn '{}'", spec_.name);
+    if (code == EAGAIN) text = fmt::format("Too many processes in process table to spawn '{}'", spec_.name);
+    if (code == ENOMEM) text = fmt::format("unknown error during fork for '{}': ENOMEM", spec_.name);
+    place().set_reason(text);
+    hand(SpawnFailed{context_.loop.now(), resource});
+}
+
+void Service::on_exit(const ChildExit& exit)
+{
+    context_.pids.remove(exit.pid, slot_);
+    ended_pidfd_ = std::move(pidfd_);
+    ended_pid_ = exit.pid;
+    consuming_exit_ = true;
+    bool demand = false, progress = false;
+    if (policy_.activation == config::Activation::OnDemand) {
+        for (const net::SocketPtr& socket : sockets_) {
+            const std::string told = context_.sockets.repair(socket->fd.get(), socket->endpoint, socket->options);
+            if (!told.empty()) log::warn("{} (pid {}) {}", spec_.namespec(), exit.pid, told);
+            if (context_.sockets.is_bound_to(socket->fd.get(), socket->endpoint)) continue;
+            ready_.reset();
+            if (auto renewed = context_.socket_table.renew(*socket); !renewed) log::error("{}", renewed.error().message);
+        }
+        if (spec_.policy.flush_pending) flush_pending();
+        const int waiting = waiting_callers();
+        demand = waiting > 0;
+        progress = took_callers(waiting);
+    }
+    if (exit.code != CLD_EXITED || exit.status != 0) ready_.reset();  // whatever it was may be mended by now
+    if (const std::string step = failed_step(); !step.empty()) log::info("{} (pid {}): {}", spec_.name, ended_pid_, step);
+    hand(Exited{context_.loop.now(), {exit.code, exit.status}, progress, demand});
+    ended_pidfd_.reset();
+}
+
+/// Datagrams that came while it ran are not for the next one. Bounded: others may go on sending.
+void Service::flush_pending()
+{
+    constexpr int kMost = 100'000;
+    for (const net::SocketPtr& socket : sockets_)
+        for (int n = 0; n < kMost && context_.sockets.discard_one(socket->fd.get()); ++n) {}
+}
+
+/// Has the process that ended taken anybody off the queue? A shorter queue says so; a longer one does not say the contrary,
+/// since others came meanwhile: then those whom the process before it left behind are looked for.
+bool Service::took_callers(int waiting)
+{
+    if (waiting < waiting_at_start_ || waiting == 0) {
+        left_behind_.clear();
+        return waiting < waiting_at_start_;
+    }
+    std::vector<std::uint64_t> now;
+    for (const net::SocketPtr& socket : sockets_) {
+        const auto callers = context_.sockets.callers(socket->fd.get(), socket->endpoint);
+        now.insert(now.end(), callers.begin(), callers.end());
+    }
+    std::sort(now.begin(), now.end());
+    const bool took = std::any_of(left_behind_.begin(), left_behind_.end(),
+                                  [&](std::uint64_t caller) { return !std::binary_search(now.begin(), now.end(), caller); });
+    left_behind_ = std::move(now);
+    return took;
+}
+
+/// A child that failed before exec said which step it was; the exit status 127 alone explains nothing.
+std::string Service::failed_step() const
+{
+    const sys::ChildReport& child = slot().child;
+    if (child.step == 0) return {};
+    return fmt::format("{}: {}", sys::step_text(static_cast<sys::ChildStep>(child.step)), errno_text(child.error));
+}
+
+// ---- sockets ------------------------------------------------------------------------------------------------------
+
+std::vector<sys::Endpoint> Service::socket_plan(const config::ServiceSpec& spec)
+{
+    std::vector<sys::Endpoint> plan;
+    for (const sys::Endpoint& endpoint : spec.sockets.endpoints)
+        for (sys::Endpoint& one : net::for_activation(endpoint, spec.exec.activation == config::Activation::PerConnection))
+            plan.push_back(std::move(one));
+    return plan;
+}
+
+bool Service::holds_sockets() const
+{
+    if (std::holds_alternative<Stopped>(state_)) return false;
+    const auto* stopping = std::get_if<Stopping>(&state_);
+    return stopping == nullptr || stopping->after == After::Restart || stopping->after == After::Listen;
+}
+
+void Service::perform(const OpenSockets&)
+{
+    std::vector<net::SocketPtr> opened;
+    bool all = true;
+    for (const sys::Endpoint& endpoint : socket_plan(spec_)) {
+        auto socket = context_.socket_table.take_hold(endpoint, spec_.sockets.options);
+        if (socket) {
+            opened.push_back(std::move(*socket));
+            continue;
+        }
+        all = false;
+        place().set_reason(socket.error().message);
+        if (open_failures_ == 0) log::error("{}: {}; trying again until it works", spec_.namespec(), socket.error().message);
+    }
+    if (place().opened_wall == 0) place().opened_wall = wall_seconds();
+    sockets_ = std::move(opened);
+    ready_.reset();
+    if (all) {
+        if (open_failures_ > 0) log::info("{}: listening on all its sockets now", spec_.namespec()), place().set_reason({});
+        open_failures_ = 0;
+        socket_timer_.reset();
+        return;
+    }
+    const Duration delay = std::min<Duration>(kLongestBindRetry, std::chrono::seconds(1) * (1 << std::min(open_failures_, 6)));
+    ++open_failures_;
+    socket_timer_ = context_.loop.after(delay, spec_.namespec() + " sockets", [this] { retry_sockets(); });
+}
+
+void Service::retry_sockets()
+{
+    const bool awaiting = awaiting_;
+    watches_.clear();
+    perform(OpenSockets{});
+    if (awaiting) perform(AwaitDemand{});
+}
+
+void Service::perform(const CloseSockets&)
+{
+    perform(IgnoreDemand{});
+    socket_timer_.reset();
+    open_failures_ = 0;
+    if (std::exchange(place().opened_wall, 0) != 0) place().stopped_wall = wall_seconds();
+    if (std::exchange(keeps_sockets_, false)) kept_sockets_ = sockets_;
+    sockets_.clear();
+    handlers_->forget_plans();
+}
+
+void Service::perform(const AwaitDemand&)
+{
+    watches_.clear();
+    awaiting_ = true;
+    if (is_per_connection()) handlers_->serve_kept_caller();
+    for (const net::SocketPtr& socket : sockets_) {
+        if (is_per_connection())
+            watches_.push_back(context_.loop.readable(socket->fd.get(), spec_.namespec(),
+                                                      [this, socket] { handlers_->on_arrival(socket); }, event::Urgency::Arrival));
+        else
+            watches_.push_back(context_.loop.readable(socket->fd.get(), spec_.namespec(),
+                                                      [this] { hand(Demand{context_.loop.now()}); }, event::Urgency::Arrival));
+    }
+}
+
+void Service::perform(const IgnoreDemand&)
+{
+    awaiting_ = false;
+    watches_.clear();
+}
+
+int Service::waiting_callers() const
+{
+    int waiting = 0;
+    for (const net::SocketPtr& socket : sockets_) {
+        auto queue = context_.sockets.queue(socket->fd.get(), socket->endpoint);
+        if (queue && queue->waiting > 0) waiting += queue->waiting;
+        else if (context_.sockets.has_arrival(socket->fd.get())) ++waiting;
+    }
+    return waiting;
+}
+
+void Service::watch_idle()
+{
+    if (!spec_.policy.idle_time || !live_pid(state_)) return;
+    busy_ = context_.loop.now();
+    const Duration step = std::clamp<Duration>(*spec_.policy.idle_time / 4, std::chrono::milliseconds(10), std::chrono::seconds(5));
+    idle_timer_ = context_.loop.every(step, spec_.namespec() + " idle", [this] { check_idle(); });
+}
+
+void Service::check_idle()
+{
+    const Time now = context_.loop.now();
+    int connections = waiting_callers();
+    for (const net::SocketPtr& socket : sockets_) {
+        auto counted = context_.sockets.connections(socket->fd.get(), socket->endpoint);
+        connections += counted ? *counted : 1;  // when the kernel does not tell, nobody is stopped
+    }
+    if (connections > 0) busy_ = now;
+    else if (now - busy_ >= *spec_.policy.idle_time) hand(Idle{now});
+}
+
+}  // namespace xsv::engine

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/context.h"
+#include "engine/guardian_link.h"
+#include "engine/handlers.h"
+#include "engine/lifecycle.h"
+#include "engine/streams.h"
+
+namespace xsv::engine {
+
+/// One service: its sockets, its process or its connections, the only writer of their state. Decisions come from
+/// lifecycle.h; this class performs them and writes them down in the service's slot.
+class Service {
+public:
+    /// Takes a slot for it. Error: the table is full.
+    static Result<std::unique_ptr<Service>> create(Context& context, config::ServiceSpec spec);
+    /// With the slot that a former engine left.
+    Service(Context& context, config::ServiceSpec spec, std::uint32_t slot);
+    ~Service();
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+
+    const config::ServiceSpec& spec() const { return spec_; }
+    const State& state() const { return state_; }
+    const Slot& slot() const { return context_.table.at(slot_); }
+    std::uint32_t slot_index() const { return slot_; }
+    SupervisorState supervisor_state() const;
+    bool is_per_connection() const { return spec_.exec.activation == config::Activation::PerConnection; }
+    const Handlers& handlers() const { return *handlers_; }
+    Handlers& handlers() { return *handlers_; }
+    const std::vector<net::SocketPtr>& sockets() const { return sockets_; }
+    ServiceStreams& streams() { return streams_; }
+    std::string_view reason() const { return slot().reason_text(); }
+    std::string failed_step() const;   ///< "changing to the directory: No such file or directory", of the last child; or empty
+    Time next_try() const;
+
+    // Requests. Whether one is allowed in this state is the control layer's question.
+    void start();
+    void stop(bool now = false);
+    void restart();
+    void shutdown();
+    /// The next stop keeps the sockets open, unwatched, for the start that follows it within seconds: callers queue.
+    void keep_sockets();
+    /// To the process, or to every handler. False: nobody was there.
+    Result<bool> send_signal(int signal);
+
+    /// Recovery: the slot says what was; sockets and the process are taken over, timers set.
+    void recover();
+    void on_exit(const ChildExit& exit);
+    /// The new settings; `sockets` are held already, in the order of socket_plan(spec).
+    void apply(config::ServiceSpec spec, std::vector<net::SocketPtr> sockets);
+    /// The addresses a spec wants, each once.
+    static std::vector<sys::Endpoint> socket_plan(const config::ServiceSpec& spec);
+    bool can_stop() const { return stop_acts(policy_, state_); }   ///< would stop() change anything?
+    bool holds_sockets() const;   ///< are they meant to be open now?
+
+    /// Called after each change of state until it returns true.
+    void when_changed(std::function<bool(Service&)> waiter) { waiters_.push_back(std::move(waiter)); }
+    /// The place itself goes (a removed service, stopped).
+    void vanish();
+
+private:
+    friend class Handlers;
+    void hand(const Event& event);
+    void enter(State state);
+    void perform(const Action& action);
+    void perform(const Spawn&);
+    void perform(const Signal& action);
+    void perform(const SetTimer& action);
+    void perform(const ClearTimer&);
+    void perform(const OpenSockets&);
+    void perform(const CloseSockets&);
+    void perform(const AwaitDemand&);
+    void perform(const IgnoreDemand&);
+    void perform(const SweepGroup&);
+    void perform(const Note& note);
+    void perform(const Passed& passed);
+    Result<sys::Spawned> spawn();
+    Status make_ready();
+    Status prepare_sockets();
+    void spawn_failed(const Error& error);
+    void log_note(const Note& note);
+    int waiting_callers() const;
+    bool took_callers(int waiting);
+    void flush_pending();
+    void watch_idle();
+    void check_idle();
+    void publish();
+    Slot& place() { return context_.table.at(slot_); }
+    void write_down();
+    void take_over_process();
+    void change_activation();
+    void retry_sockets();
+    void let_sockets_go();
+
+    Context& context_;
+    config::ServiceSpec spec_;
+    Policy policy_;
+    std::uint32_t slot_;
+    State state_ = Stopped{};
+    ServiceStreams streams_;
+    std::vector<net::SocketPtr> sockets_;
+    sys::UniqueFd pidfd_;
+    sys::UniqueFd ended_pidfd_;            ///< of the process whose end is being handled, for its group
+    pid_t ended_pid_ = 0;
+    bool consuming_exit_ = false;
+    bool awaiting_ = false;
+    int open_failures_ = 0;
+    Time busy_{};                          ///< when a connection was last seen (idle_timeout)
+    int waiting_at_start_ = 0;             ///< callers in the queue when the process was started
+    std::optional<ServiceStreams::ReadyChild> ready_;   ///< on demand: kept from start to start, callers are waiting
+    std::vector<std::uint64_t> left_behind_;   ///< callers that the last process did not take
+    std::vector<std::function<bool(Service&)>> waiters_;
+    std::unique_ptr<Handlers> handlers_;
+    bool keeps_sockets_ = false;
+    std::vector<net::SocketPtr> kept_sockets_;
+    event::WatchPtr timer_, socket_timer_, idle_timer_, kept_timer_;
+    std::vector<event::WatchPtr> watches_;   // last: they stop before the sockets close
+};
+
+/// "terminated by SIGKILL", "exit status 1", " (core dumped)".
+std::string describe(const ExitStatus& status);
+
+}  // namespace xsv::engine

@@ -1,0 +1,96 @@
+#include "engine/streams.h"
+
+#include <cerrno>
+
+#include <unistd.h>
+
+#include "sys/files.h"
+
+namespace xsv::engine {
+namespace {
+
+constexpr std::size_t kOutputPipe = 256 * 1024;
+constexpr std::size_t kInputPipe = 4096;
+
+/// A program that gets its socket as stdin has no other stdin; one that is handed listeners finds /dev/null there.
+bool wants_stdin(const config::ServiceSpec& spec)
+{
+    return spec.exec.activation == config::Activation::Always && spec.sockets.endpoints.empty();
+}
+
+}  // namespace
+
+Status ServiceStreams::fit_one(sys::UniqueFd& pipe, bool wanted, char letter, std::size_t size)
+{
+    if (!wanted) {
+        if (pipe) context_.keeper.drop(key(letter));
+        pipe.reset();
+        return {};
+    }
+    if (pipe) return {};
+    pipe = context_.inherited.take(key(letter));
+    if (pipe) return {};
+    auto made = sys::make_pipe(size);
+    if (!made) return tl::unexpected(std::move(made).error());
+    pipe = std::move(*made);
+    context_.keeper.hold(key(letter), net::Held::Pipe, pipe.get());
+    return {};
+}
+
+Status ServiceStreams::fit(const config::ServiceSpec& spec)
+{
+    const bool has_out = spec.output.out.is_piped();
+    const bool has_err = spec.output.err.is_piped() && !spec.exec.redirect_stderr;
+    const bool had_out = static_cast<bool>(out_), had_err = static_cast<bool>(err_);
+    auto fitted = fit_one(in_, wants_stdin(spec), 'i', kInputPipe);
+    if (fitted) fitted = fit_one(out_, has_out, 'o', kOutputPipe);
+    if (fitted) fitted = fit_one(err_, has_err, 'e', kOutputPipe);
+    if (had_out && !out_) context_.sinks.drop(key('o'));
+    if (had_err && !err_) context_.sinks.drop(key('e'));
+    tell_sinks(spec);
+    return fitted;
+}
+
+void ServiceStreams::tell_sinks(const config::ServiceSpec& spec) const
+{
+    if (out_) context_.sinks.set(key('o'), spec.output.out, spec, out_.get());
+    if (err_) context_.sinks.set(key('e'), spec.output.err, spec, err_.get());
+}
+
+void ServiceStreams::close()
+{
+    for (auto* pipe : {&in_, &out_, &err_}) {
+        if (!*pipe) continue;
+        const char letter = pipe == &in_ ? 'i' : pipe == &out_ ? 'o' : 'e';
+        if (letter != 'i') context_.sinks.drop(key(letter));
+        context_.keeper.drop(key(letter));
+        pipe->reset();
+    }
+}
+
+Result<ServiceStreams::ChildEnds> ServiceStreams::open_child_ends(const config::ServiceSpec& spec) const
+{
+    ChildEnds ends;
+    ends.redirect = spec.exec.redirect_stderr;
+    const std::pair<const sys::UniqueFd*, sys::UniqueFd*> pairs[] = {{&in_, &ends.in}, {&out_, &ends.out}, {&err_, &ends.err}};
+    for (const auto& [pipe, end] : pairs) {
+        if (!*pipe) continue;
+        auto opened = sys::open_pipe_end(pipe->get(), pipe != &in_);
+        if (!opened) return wrap(opened, "opening a log pipe");
+        *end = std::move(*opened);
+    }
+    if (ends.in) {  // what the last process did not read is not for the next one
+        char rest[4096];
+        while (::read(in_.get(), rest, sizeof rest) > 0) {}
+    }
+    return ends;
+}
+
+Status ServiceStreams::write_stdin(std::string_view bytes)
+{
+    const ssize_t written = ::write(in_.get(), bytes.data(), bytes.size());
+    if (written == static_cast<ssize_t>(bytes.size())) return {};
+    return fail_errno("writing to stdin", written < 0 ? errno : EAGAIN);
+}
+
+}  // namespace xsv::engine

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <string>
+
+#include "engine/child_plan.h"
+#include "engine/context.h"
+
+namespace xsv::engine {
+
+/// The pipes between a service's processes and us. They outlive the processes: what a dying program wrote last, and what
+/// its grandchildren go on writing, is still logged. Each is one descriptor, kept by the guardian too.
+class ServiceStreams {
+public:
+    ServiceStreams(Context& context, const std::string& namespec) : context_(context), namespec_(namespec) {}
+    ~ServiceStreams() = default;
+
+    /// Makes the pipes this spec needs and drops those it does not; tells the scribe.
+    Status fit(const config::ServiceSpec& spec);
+    /// The pipes and the scribe's sinks go for good (what is in them is still written).
+    void close();
+
+    /// The child's ends, open until the object goes.
+    struct ChildEnds {
+        sys::UniqueFd in, out, err;
+        bool redirect = false;
+        Streams streams() const { return {in.get(), out.get(), redirect ? out.get() : err.get()}; }
+    };
+    /// A plan that is used again and again, with the ends that it names.
+    struct ReadyChild {
+        std::shared_ptr<sys::PreparedChild> child;
+        ChildEnds ends;
+    };
+    Result<ChildEnds> open_child_ends(const config::ServiceSpec& spec) const;
+    bool has_stdin() const { return static_cast<bool>(in_); }
+    /// Writes to the running program's stdin. EAGAIN when the pipe has no room for all of it.
+    Status write_stdin(std::string_view bytes);
+    void tell_sinks(const config::ServiceSpec& spec) const;   ///< again, to a new scribe
+
+private:
+    Status fit_one(sys::UniqueFd& pipe, bool wanted, char letter, std::size_t size);
+    std::string key(char letter) const { return std::string(1, letter) + ":" + namespec_; }
+
+    Context& context_;
+    std::string namespec_;
+    sys::UniqueFd in_, out_, err_;
+};
+
+}  // namespace xsv::engine

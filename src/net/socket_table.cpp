@@ -1,0 +1,83 @@
+#include "net/socket_table.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+
+namespace xsv::net {
+
+void SocketTable::inherit(std::string key, sys::UniqueFd fd)
+{
+    inherited_.insert_or_assign(std::move(key), std::move(fd));
+}
+
+Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const sys::SocketOptions& options)
+{
+    std::string key = key_of(endpoint);
+    if (const auto known = held_.find(key); known != held_.end()) {
+        if (SocketPtr socket = known->second.lock()) {
+            if (socket->options != options) {
+                if (auto adjusted = sockets_.adjust(socket->fd.get(), endpoint, options); !adjusted)
+                    return wrap(adjusted, "changing the options of " + endpoint.text());
+                socket->options = options;
+            }
+            return socket;
+        }
+    }
+    sys::UniqueFd fd;
+    if (auto inherited = inherited_.extract(key); !inherited.empty()) {
+        if (sockets_.is_bound_to(inherited.mapped().get(), endpoint)) fd = std::move(inherited.mapped());
+        else log::warn("a descriptor kept as '{}' is not bound there; opening it anew", key);
+    }
+    const bool is_new = !fd;
+    if (is_new) {
+        auto opened = sockets_.listen(endpoint, options);
+        if (!opened) return wrap(opened, "listening on " + endpoint.text());
+        fd = std::move(*opened);
+    }
+    SocketPtr socket(new HeldSocket{endpoint, options, std::move(fd), key}, [this](HeldSocket* s) { release(s); });
+    held_[key] = socket;
+    if (is_new) keeper_.hold(key, Held::Listener, socket->fd.get());
+    return socket;
+}
+
+Status SocketTable::renew(HeldSocket& socket)
+{
+    auto opened = sockets_.listen(socket.endpoint, socket.options);
+    if (!opened) return wrap(opened, "listening again on " + socket.endpoint.text());
+    socket.fd = std::move(*opened);
+    keeper_.hold(socket.key, Held::Listener, socket.fd.get());
+    return {};
+}
+
+bool SocketTable::is_held(const sys::Endpoint& endpoint) const
+{
+    const std::string key = key_of(endpoint);
+    const auto known = held_.find(key);
+    return inherited_.contains(key) || (known != held_.end() && !known->second.expired());
+}
+
+void SocketTable::release(HeldSocket* socket)
+{
+    sockets_.remove_path(socket->fd.get(), socket->endpoint);
+    keeper_.drop(socket->key);
+    if (const auto known = held_.find(socket->key); known != held_.end() && known->second.expired()) held_.erase(known);
+    delete socket;
+}
+
+void SocketTable::drop_unclaimed()
+{
+    for (auto& [key, fd] : inherited_) keeper_.drop(key);
+    inherited_.clear();
+}
+
+std::vector<sys::Endpoint> for_activation(const sys::Endpoint& endpoint, bool per_connection)
+{
+    if (endpoint.family != sys::Family::Dual || !per_connection || ::access("/proc/net/if_inet6", F_OK) != 0) return {endpoint};
+    sys::Endpoint four = endpoint, six = endpoint;
+    four.family = sys::Family::Inet4;
+    six.family = sys::Family::Inet6;
+    return {four, six};
+}
+
+}  // namespace xsv::net

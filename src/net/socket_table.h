@@ -1,0 +1,58 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/keeper.h"
+#include "sys/endpoint.h"
+#include "sys/fd.h"
+#include "sys/sockets.h"
+
+namespace xsv::net {
+
+/// One socket held open for a service, whether or not the service is running. While nobody accepts, the kernel queues
+/// callers in the backlog, so a restart is a pause for them and not a refusal.
+struct HeldSocket {
+    sys::Endpoint endpoint;
+    sys::SocketOptions options;
+    sys::UniqueFd fd;
+    std::string key;         ///< "socket " + endpoint text: its name at the guardian
+};
+using SocketPtr = std::shared_ptr<HeldSocket>;
+
+/// Every socket we hold, by address. A socket stays open while anybody owns its SocketPtr, and moves between services
+/// without being touched; it closes here and at the guardian with its last owner.
+class SocketTable {
+public:
+    SocketTable(sys::Sockets& sockets, Keeper& keeper) : sockets_(sockets), keeper_(keeper) {}
+
+    /// A descriptor that came back from the guardian; used when somebody takes hold of the same address.
+    void inherit(std::string key, sys::UniqueFd fd);
+    /// The open socket of that address, or a new one. Options that the kernel can change in place are applied.
+    Result<SocketPtr> take_hold(const sys::Endpoint& endpoint, const sys::SocketOptions& options);
+    /// A program has ruined the socket beyond repair: another one takes its place, here and at the guardian.
+    Status renew(HeldSocket& socket);
+    /// Is it open now (held by somebody, or inherited and not yet claimed)?
+    bool is_held(const sys::Endpoint& endpoint) const;
+    /// Inherited sockets that nobody claimed are closed, here and at the guardian.
+    void drop_unclaimed();
+
+    static std::string key_of(const sys::Endpoint& endpoint) { return "socket " + endpoint.text(); }
+
+private:
+    void release(HeldSocket* socket);
+
+    sys::Sockets& sockets_;
+    Keeper& keeper_;
+    std::map<std::string, std::weak_ptr<HeldSocket>> held_;
+    std::map<std::string, sys::UniqueFd> inherited_;
+};
+
+/// The sockets an endpoint means. "tcp:80" is one dual-stack descriptor for a program that gets its listeners passed,
+/// and two (0.0.0.0 and v6-only [::]) where each connection is passed on, so that programs that know only IPv4
+/// addresses see no mapped ones.
+std::vector<sys::Endpoint> for_activation(const sys::Endpoint& endpoint, bool per_connection);
+
+}  // namespace xsv::net

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "event/loop.h"
+#include "scribe/ansi.h"
+#include "scribe/settings.h"
+#include "scribe/syslog.h"
+#include "scribe/target.h"
+#include "sys/fd.h"
+
+namespace xsv::scribe {
+
+/// One pipe and where its bytes go.
+///
+/// splice moves and consumes in one step, so a scribe that is killed loses and doubles nothing. Only where bytes must
+/// be looked at (escape sequences, syslog) or the target cannot splice are they read, at most one chunk ahead.
+class Sink {
+public:
+    enum class Turn {
+        more,   ///< a full chunk moved: there is more
+        less,   ///< something moved
+        empty,  ///< nothing was there
+        wait,   ///< the target takes nothing now: wait until its descriptor is writable
+        later,  ///< the target refuses; ask again after pause()
+    };
+    enum class Mode { idle, watched, paced, waiting, resting };  ///< where the writer keeps it
+
+    static constexpr Duration kPace = std::chrono::milliseconds(1);
+    static constexpr Duration kShortestPace = std::chrono::microseconds(50);
+
+    Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> target, Syslog& syslog);
+
+    void configure(SinkSettings settings, std::shared_ptr<Target> target);
+    Turn turn(Time now);
+    void give_up_waiting(Time now);  ///< the target took nothing for too long: on_full decides from now on
+    void finish();                   ///< hands on what was held back for the end of a line or a sequence
+
+    /// From now on only what is in the pipe at this moment (rule of "drop": drained, then closed).
+    void leave();
+    bool has_left() const { return left_ && *left_ <= 0; }
+
+    const SinkSettings& settings() const { return settings_; }
+    const std::shared_ptr<Target>& target() const { return target_; }
+    int pipe() const { return pipe_.get(); }
+    bool has_same_pipe(int fd) const;
+    Duration pause() const { return pause_; }
+    /// How long the pipe may be left alone: kPace, or less when that much time would fill it.
+    Duration pace(Time now);
+    std::int64_t bytes() const { return bytes_; }
+    std::int64_t lost() const { return lost_; }
+    std::string error() const { return target_ ? target_->error() : std::string(); }
+
+    // The writer's book-keeping.
+    Mode mode = Mode::idle;
+    event::WatchPtr watch, timer;
+    Time last_move{};
+    std::string told_error;
+    std::int64_t told_lost = 0;
+    bool is_dirty = false;
+
+private:
+    Turn take(Time now);
+    Turn copy(Time now);
+    std::int64_t waiting() const;
+    Turn refused(Time now);
+    Turn discard(bool counts);
+    Turn moved(std::int64_t bytes);
+    void look_at(std::string_view chunk);
+    bool is_shared() const { return target_.use_count() > 1; }
+    bool must_look() const { return settings_.strip_ansi || settings_.syslog; }
+
+    sys::UniqueFd pipe_;
+    SinkSettings settings_;
+    std::shared_ptr<Target> target_;  // may be absent: syslog only, or nowhere
+    Syslog& syslog_;
+    AnsiFilter filter_;
+    LineCutter lines_;
+    std::string pending_;  // read, and not yet written
+    std::optional<std::int64_t> left_;
+    Duration pause_{};
+    Duration pace_ = kPace;
+    std::int64_t capacity_ = 0;
+    std::int64_t measured_ = 0;  // bytes since measured_since_
+    Time measured_since_{};
+    std::int64_t bytes_ = 0;
+    std::int64_t lost_ = 0;
+};
+
+}  // namespace xsv::scribe

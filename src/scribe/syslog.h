@@ -1,0 +1,51 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "sys/fd.h"
+
+namespace xsv::scribe {
+
+/// Sends lines to the system's log socket without ever waiting for it; syslog(3) would.
+class Syslog {
+public:
+    /// Facility user, priority info. False: nobody takes it now.
+    bool send(std::string_view text);
+
+private:
+    bool connect();
+    sys::UniqueFd socket_;
+};
+
+/// Cuts a stream into lines. A line longer than kMaxLine comes in pieces.
+class LineCutter {
+public:
+    static constexpr std::size_t kMaxLine = 8192;
+
+    template <class Call>
+    void feed(std::string_view chunk, Call&& call)
+    {
+        while (!chunk.empty()) {
+            const auto end = chunk.find('\n');
+            const auto piece = chunk.substr(0, std::min<std::size_t>({end, chunk.size(), kMaxLine - partial_.size()}));
+            partial_ += piece;
+            chunk.remove_prefix(piece.size());
+            const bool ended = !chunk.empty() && chunk.front() == '\n';
+            if (ended) chunk.remove_prefix(1);
+            if (ended || partial_.size() >= kMaxLine) flush(call);
+        }
+    }
+    template <class Call>
+    void flush(Call&& call)
+    {
+        if (!partial_.empty()) call(std::string_view(partial_));
+        partial_.clear();
+    }
+
+private:
+    std::string partial_;
+};
+
+}  // namespace xsv::scribe

@@ -1,0 +1,169 @@
+#include "sys/endpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include "base/text.h"
+
+namespace xsv::sys {
+namespace {
+
+struct Scheme {
+    std::string_view word;
+    SocketType type;
+    Family family;
+};
+
+constexpr Scheme kSchemes[] = {
+    {"tcp", SocketType::Stream, Family::Dual},           {"tcp4", SocketType::Stream, Family::Inet4},
+    {"tcp6", SocketType::Stream, Family::Inet6},         {"udp", SocketType::Datagram, Family::Dual},
+    {"udp4", SocketType::Datagram, Family::Inet4},       {"udp6", SocketType::Datagram, Family::Inet6},
+    {"unix", SocketType::Stream, Family::Unix},          {"unix-dgram", SocketType::Datagram, Family::Unix},
+    {"unix-seqpacket", SocketType::SeqPacket, Family::Unix}, {"fifo", SocketType::Fifo, Family::Fifo},
+};
+
+constexpr std::size_t kLongestUnixPath = sizeof(sockaddr_un::sun_path) - 1;
+constexpr std::size_t kLongestFifoPath = 128;  // its text is a key of the guardian, which has 135 bytes
+
+bool has_control_bytes(std::string_view text)
+{
+    return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+Result<std::uint16_t> parse_port(std::string_view word, SocketType type)
+{
+    if (word.empty()) return fail("expected a port number or a name from /etc/services, got nothing");
+    if (auto number = text::to_int(word)) {
+        if (*number < 1 || *number > 65535) return fail("expected a port from 1 to 65535, got {}", word);
+        return static_cast<std::uint16_t>(*number);
+    }
+    servent entry{}, *found = nullptr;
+    std::array<char, 2048> buffer{};
+    const char* protocol = type == SocketType::Datagram ? "udp" : "tcp";
+    ::getservbyname_r(std::string(word).c_str(), protocol, &entry, buffer.data(), buffer.size(), &found);
+    if (!found) return fail("expected a port number or a name from /etc/services, got '{}'", word);
+    return ntohs(static_cast<std::uint16_t>(found->s_port));
+}
+
+/// The address as inet_ntop writes it, so that equal sockets have equal text.
+Status set_host(Endpoint& endpoint, std::string_view host)
+{
+    if (host.empty() || host == "*") return {};
+    if (text::iequals(host, "localhost")) {
+        host = endpoint.family == Family::Inet6 ? "::1" : "127.0.0.1";
+    }
+    std::string address(host), zone;
+    if (const auto percent = address.find('%'); percent != std::string::npos) {
+        zone = address.substr(percent + 1);
+        address.resize(percent);
+        if (zone.empty() || zone.size() >= IF_NAMESIZE) return fail("'%{}' is not the name of an interface", zone);
+    }
+    std::array<char, INET6_ADDRSTRLEN> buffer{};
+    if (in_addr four{}; zone.empty() && ::inet_pton(AF_INET, address.c_str(), &four) == 1) {
+        if (endpoint.family == Family::Inet6) return fail("'{}' is an IPv4 address, expected an IPv6 one", host);
+        endpoint.family = Family::Inet4;
+        if (four.s_addr != INADDR_ANY) endpoint.host = ::inet_ntop(AF_INET, &four, buffer.data(), buffer.size());
+        return {};
+    }
+    if (in6_addr six{}; ::inet_pton(AF_INET6, address.c_str(), &six) == 1) {
+        if (endpoint.family == Family::Inet4) return fail("'{}' is an IPv6 address, expected an IPv4 one", host);
+        endpoint.family = Family::Inet6;
+        if (IN6_IS_ADDR_UNSPECIFIED(&six)) return {};
+        endpoint.host = ::inet_ntop(AF_INET6, &six, buffer.data(), buffer.size());
+        if (!zone.empty()) endpoint.host += "%" + zone;
+        return {};
+    }
+    return fail("expected a numeric address, localhost or *, got '{}'", host);
+}
+
+Status parse_inet(Endpoint& endpoint, std::string_view rest)
+{
+    std::string_view host, port = rest;
+    if (!rest.empty() && rest.front() == '[') {
+        const auto close = rest.find("]:");
+        if (close == std::string_view::npos) return fail("expected [address]:port, got '{}'", rest);
+        host = rest.substr(1, close - 1);
+        port = rest.substr(close + 2);
+        if (endpoint.family == Family::Dual) endpoint.family = Family::Inet6;
+    } else if (const auto colon = rest.rfind(':'); colon != std::string_view::npos) {
+        host = rest.substr(0, colon);
+        port = rest.substr(colon + 1);
+        if (host.find(':') != std::string_view::npos) {
+            return fail("expected an IPv6 address in brackets, as in [{}]:{}", host, port);
+        }
+    }
+    auto number = parse_port(port, endpoint.type);
+    if (!number) return tl::unexpected(std::move(number).error());
+    endpoint.port = *number;
+    return set_host(endpoint, host);
+}
+
+Status parse_path(Endpoint& endpoint, std::string_view rest)
+{
+    const bool is_fifo = endpoint.type == SocketType::Fifo;
+    const std::size_t longest = is_fifo ? kLongestFifoPath : kLongestUnixPath;
+    const bool is_abstract = !is_fifo && !rest.empty() && rest.front() == '@';
+    if (is_abstract ? rest.size() < 2 : (rest.size() < 2 || rest.front() != '/')) {
+        return fail("expected an absolute path{}, got '{}'", is_fifo ? "" : " or @name", rest);
+    }
+    if (has_control_bytes(rest)) return fail("a path may not contain control characters");
+    std::string path(rest);
+    if (!is_abstract) {
+        while (path.find("//") != std::string::npos) path = text::replace_all(path, "//", "/");
+        while (path.find("/./") != std::string::npos) path = text::replace_all(path, "/./", "/");
+        if (path.back() == '/') return fail("'{}' names a directory", rest);
+    }
+    if (path.size() > longest) return fail("'{}' is {} bytes long, at most {} are possible", path, path.size(), longest);
+    endpoint.path = path;
+    return {};
+}
+
+}  // namespace
+
+Result<Endpoint> Endpoint::parse(std::string_view written)
+{
+    Endpoint endpoint;
+    std::string_view rest = text::trim(written);
+    const auto equals = rest.find('=');
+    if (equals != std::string_view::npos && equals < rest.find(':')) {
+        endpoint.name = text::trim(rest.substr(0, equals));
+        rest = text::trim(rest.substr(equals + 1));
+        if (endpoint.name.empty() || has_control_bytes(endpoint.name)) return fail("'{}': the name before '=' is missing", written);
+    }
+    const auto colon = rest.find(':');
+    const std::string word = text::lower(rest.substr(0, colon));
+    const auto scheme = std::find_if(std::begin(kSchemes), std::end(kSchemes), [&](auto& s) { return s.word == word; });
+    if (colon == std::string_view::npos || scheme == std::end(kSchemes)) {
+        return fail("'{}': expected tcp:, tcp4:, tcp6:, udp:, udp4:, udp6:, unix:, unix-dgram:, unix-seqpacket: or fifo:", written);
+    }
+    endpoint.type = scheme->type;
+    endpoint.family = scheme->family;
+    rest.remove_prefix(colon + 1);
+    if (rest.substr(0, 2) == "//") rest.remove_prefix(2);  // Supervisor's tcp://host:80 and unix:///run/x.sock
+    const bool has_path = endpoint.family == Family::Unix || endpoint.family == Family::Fifo;
+    Status parsed = has_path ? parse_path(endpoint, rest) : parse_inet(endpoint, rest);
+    if (!parsed) return wrap(parsed, fmt::format("'{}'", written));
+    return endpoint;
+}
+
+std::string Endpoint::text() const
+{
+    if (family == Family::Fifo) return "fifo:" + path;
+    if (family == Family::Unix) {
+        const char* word = type == SocketType::Stream ? "unix:" : type == SocketType::Datagram ? "unix-dgram:" : "unix-seqpacket:";
+        return word + path;
+    }
+    const char* word = type == SocketType::Datagram ? "udp" : "tcp";
+    if (!host.empty() && family == Family::Inet6) return fmt::format("{}:[{}]:{}", word, host, port);
+    if (!host.empty()) return fmt::format("{}:{}:{}", word, host, port);
+    return fmt::format("{}{}:{}", word, family == Family::Inet4 ? "4" : family == Family::Inet6 ? "6" : "", port);
+}
+
+}  // namespace xsv::sys

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <sys/types.h>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace xsv::sys {
+
+enum class SocketType : std::uint8_t { Stream, Datagram, SeqPacket, Fifo };
+/// Dual: no address was written ("tcp:80"); which sockets that means depends on the activation (see for_activation in net/).
+enum class Family : std::uint8_t { Dual, Inet4, Inet6, Unix, Fifo };
+
+/// Where callers come to: "tcp:80", "tcp4:127.0.0.1:80", "tcp:[::1]:80", "udp:69", "unix:/run/x.sock", "unix:@name",
+/// "unix-dgram:…", "unix-seqpacket:…", "fifo:/run/x"; also Supervisor's "tcp://host:80" and "unix:///run/x.sock".
+/// Ports may be names from /etc/services; hosts are numeric addresses, "localhost" or "*".
+struct Endpoint {
+    SocketType type = SocketType::Stream;
+    Family family = Family::Dual;
+    std::string host;          ///< numeric address without brackets (with %zone), empty: any
+    std::uint16_t port = 0;
+    std::string path;          ///< unix path, "@name" for the abstract name space, or fifo path
+    std::string name;          ///< for LISTEN_FDNAMES ("web=tcp:80" in the configuration); empty: the program's name
+
+    /// One "[name=]endpoint". The error says which part is wrong and what was expected.
+    static Result<Endpoint> parse(std::string_view text);
+    /// The canonical spelling without the name: equal text means the same socket. Fits wire::kKeySize.
+    std::string text() const;
+    bool operator==(const Endpoint&) const = default;
+};
+
+/// socket_options, socket_mode, socket_owner, socket_backlog: how a socket is opened. on-demand.md 7.3 has the words.
+struct SocketOptions {
+    int backlog = 0;                     ///< 0: the kernel's maximum (4,096 asked for)
+    std::uint32_t mode = 0700;           ///< of a unix path or fifo
+    std::optional<uid_t> owner;
+    std::optional<gid_t> group;
+    std::optional<bool> v6only;
+    bool reuseport = false, freebind = false, transparent = false, broadcast = false, nodelay = false, keepalive = false;
+    int keepalive_idle = 0, keepalive_interval = 0, keepalive_probes = 0;   ///< seconds, seconds, count; 0: the system's
+    int defer_accept = 0;                ///< seconds
+    int receive_buffer = 0, send_buffer = 0, pipe_buffer = 0, tos = -1, ttl = 0, priority = -1, mark = 0;
+    std::string device, congestion, symlink;
+    bool pktinfo = false, passcred = false, passsec = false, timestamp = false;
+    bool nonblock = false;               ///< O_NONBLOCK on what is passed to the program
+    std::uint32_t dir_mode = 0755;
+    bool keep_path = false;
+    bool operator==(const SocketOptions&) const = default;
+};
+
+/// Reads the words of "socket_options" into `options`: "nodelay, keepalive=60/10/5, device=eth0".
+Status parse_socket_options(std::string_view text, SocketOptions& options);
+
+}  // namespace xsv::sys

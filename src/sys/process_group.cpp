@@ -1,0 +1,69 @@
+#include "sys/process_group.h"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sys/fd.h"
+
+namespace xsv::sys {
+
+std::optional<ProcessStat> read_stat(pid_t pid)
+{
+    const UniqueFd fd(::open(fmt::format("/proc/{}/stat", pid).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return std::nullopt;
+    std::array<char, 1024> buffer;
+    const auto count = ::read(fd.get(), buffer.data(), buffer.size() - 1);
+    if (count <= 0) return std::nullopt;
+    buffer[static_cast<std::size_t>(count)] = '\0';
+    const char* after_name = std::strrchr(buffer.data(), ')');
+    ProcessStat stat;
+    char state = 0;
+    int parent = 0;
+    unsigned long long start = 0;
+    if (!after_name || std::sscanf(after_name + 1, " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                                   &state, &parent, &stat.group, &stat.session, &start) != 5) {
+        return std::nullopt;
+    }
+    stat.start_ticks = start;
+    return stat;
+}
+
+Result<bool> send_signal(int pidfd, int signal, unsigned flags)
+{
+    if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, flags) == 0) return true;
+    if (errno == ESRCH) return false;
+    return fail_errno("pidfd_send_signal", errno);
+}
+
+Result<bool> signal_members(pid_t leader, int signal)
+{
+    DIR* proc = ::opendir("/proc");
+    if (!proc) return fail_errno("/proc", errno);
+    bool found = false;
+    int refused = 0;
+    while (const dirent* entry = ::readdir(proc)) {
+        pid_t pid = 0;
+        const char* end = entry->d_name + std::strlen(entry->d_name);
+        if (std::from_chars(entry->d_name, end, pid).ptr != end || pid <= 1) continue;
+        if (const auto stat = read_stat(pid); !stat || stat->group != leader) continue;
+        const UniqueFd member(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+        if (!member) continue;
+        if (const auto stat = read_stat(pid); !stat || stat->group != leader) continue;
+        auto sent = send_signal(member.get(), signal, 0);
+        if (!sent) refused = sent.error().code;
+        else found = found || *sent;
+    }
+    ::closedir(proc);
+    if (!found && refused != 0) return fail_errno("pidfd_send_signal", refused);
+    return found;
+}
+
+}  // namespace xsv::sys

@@ -1,0 +1,131 @@
+#include "base/time.h"
+#include "web/door.h"
+
+#include "web/logtail.h"
+#include "web/pages.h"
+
+namespace xsv::web {
+
+/// First match wins. A path matches in whole, or by its start where Supervisor takes everything behind it.
+struct Door::Route {
+    std::string_view path;
+    bool is_prefix;
+    bool is_post;  ///< POST only; the others GET, and HEAD unless the answer has no end
+    bool is_stream;
+    void (Door::*serve)(const Request&, const Caller&, const Reply&);
+};
+
+constexpr Door::Route Door::kRoutes[] = {
+    {"/RPC2", true, true, false, &Door::call_xml},     {"/rpc", false, true, false, &Door::call_json},
+    {"/logtail", true, false, true, &Door::follow},    {"/mainlogtail", true, false, true, &Door::follow},
+    {"/", false, false, false, &Door::show_page},      {"/index.html", false, false, false, &Door::show_page},
+    {"/ok.html", false, false, false, &Door::show_ok}, {"/healthz", false, false, false, &Door::show_health},
+};
+
+Door::Door(event::Loop& loop, sys::UniqueFd channel, const Settings& settings, std::function<void()> on_end)
+    : loop_(loop),
+      settings_(settings),
+      on_end_(std::move(on_end)),
+      http_(loop, settings_,
+            [this](Connection& connection, const Request& request, const Reply& reply) {
+                on_request(connection, request, reply);
+            }),
+      gate_(loop, settings_, http_),
+      engine_(loop, std::move(channel),
+              {[this](std::vector<std::shared_ptr<Server>> servers) { http_.serve(std::move(servers)); },
+               [this] { finish(); }, [this] { end(); }}),
+      rpc_(engine_)
+{
+}
+
+const Door::Route* Door::find_route(const std::string& path)
+{
+    for (const Route& route : kRoutes)
+        if (route.is_prefix ? path.starts_with(route.path) : path == route.path) return &route;
+    return nullptr;
+}
+
+void Door::on_request(Connection& connection, const Request& request, const Reply& reply)
+{
+    const auto user = gate_.admit(connection, request, reply);
+    if (!user) return;
+    const Route* route = find_route(request.path);
+    if (!route) return reply.send(error_answer(404));
+    const bool is_right_method = route->is_post
+                                     ? request.method == "POST"
+                                     : request.method == "GET" || (request.method == "HEAD" && !route->is_stream);
+    if (!is_right_method) return reply.send(error_answer(400));
+    if (route->is_post && is_cross_origin(request))
+        return reply.send(error_answer(403, "requests from other origins are not accepted"));
+    if (route->is_post && request.content_type && is_form_type(*request.content_type))
+        return reply.send(error_answer(415, "send text/xml or application/json"));
+    (this->*route->serve)(request, {connection.server().index, *user, connection.peer().text}, reply);
+}
+
+void Door::call_xml(const Request& request, const Caller& caller, const Reply& reply)
+{
+    rpc_.serve_xml(request, caller, reply);
+}
+
+void Door::call_json(const Request& request, const Caller& caller, const Reply& reply)
+{
+    rpc_.serve_json(request, caller, reply);
+}
+
+void Door::follow(const Request& request, const Caller&, const Reply& reply)
+{
+    if (http_.streams() >= settings_.max_followers) return reply.send(error_answer(503, "too many followers"));
+    const bool is_program = request.path.starts_with("/logtail");
+    const auto on_follow = [this, reply, is_program](int status, sys::UniqueFd pipe) {
+        if (status == 0) return reply.drop();
+        if (status != 200) return reply.send(error_answer(status));
+        const auto connection = reply.connection();
+        if (!connection) return;  // the pipe closes, and the scribe's part ends
+        std::string headers = "Last-Modified: " + http_date(wall_seconds()) + "\r\n";
+        if (is_program) headers += "X-Accel-Buffering: no\r\n";
+        connection->begin_stream("text/plain;charset=utf-8", headers,
+                                 std::make_unique<LogFollower>(loop_, std::move(pipe)));
+    };
+    if (!engine_.follow(request.path, on_follow)) reply.send(error_answer(503));
+}
+
+void Door::show_page(const Request&, const Caller& caller, const Reply& reply)
+{
+    const auto on_outcome = [reply](const EngineLink::Outcome& outcome) {
+        if (std::holds_alternative<EngineLink::Lost>(outcome)) return reply.drop();
+        if (const auto* fault = std::get_if<wire::Fault>(&outcome)) return reply.send(error_answer(503, fault->text));
+        const auto processes = wire::decode(std::get<std::string_view>(outcome));
+        reply.send(processes ? status_page(*processes) : error_answer(500));
+    };
+    if (!engine_.call("supervisor.getAllProcessInfo", {}, caller, on_outcome)) reply.send(error_answer(503));
+}
+
+void Door::show_ok(const Request&, const Caller&, const Reply& reply)
+{
+    reply.send({200, "text/html", "OK", {}, false});
+}
+
+void Door::show_health(const Request&, const Caller& caller, const Reply& reply)
+{
+    const auto on_outcome = [reply](const EngineLink::Outcome& outcome) {
+        if (std::holds_alternative<std::string_view>(outcome))
+            reply.send({200, "text/plain", "ok\n", {}, false});
+        else
+            reply.send(error_answer(503));
+    };
+    if (!engine_.call("supervisor.getState", {}, caller, on_outcome)) return reply.send(error_answer(503));
+    reply.send_later(settings_.health_time, error_answer(503, "the engine does not answer"));
+}
+
+void Door::finish()
+{
+    last_moment_ = loop_.after(settings_.finish_time, "end of the web process", [this] { end(); });
+    http_.finish([this] { end(); });
+}
+
+void Door::end()
+{
+    if (const auto call = std::exchange(on_end_, nullptr)) call();
+}
+
+}  // namespace xsv::web

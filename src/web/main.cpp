@@ -1,0 +1,27 @@
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "event/channel.h"
+#include "event/loop.h"
+#include "web/door.h"
+#include "web/process.h"
+#include "wire/messages.h"
+
+int main(int argc, char** argv)
+{
+    using namespace xsv;
+    struct stat info {};
+    if (::fstat(wire::kChannelFd, &info) != 0 || !S_ISSOCK(info.st_mode)) {
+        fmt::print(stderr, "xsvd-web is a part of xsvd and is started by it; start xsvd\n");
+        return 2;
+    }
+    web::restrict_process();
+    web::set_title(argc, argv);
+    const auto loop = event::make_loop();
+    web::Door door(*loop, sys::UniqueFd(wire::kChannelFd), web::Settings{}, [&] { loop->stop(); });
+    log::divert([&](log::Level level, std::string_view line) { door.log(level, line); });
+    loop->run();
+    log::divert({});
+    return 0;
+}

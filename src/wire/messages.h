@@ -1,0 +1,38 @@
+#pragma once
+
+/// The messages between the engine and its helpers. Each is one wire::Value struct (encoded), sent as one message
+/// of an event::Channel; some carry a descriptor. "type" says which. Unknown types and members are ignored.
+///
+/// engine <-> web
+///   engine -> web  {type:"hello", generation:int}            a (new) engine is there: pending requests are lost
+///   engine -> web  {type:"server", index, name, kind:"unix"|"inet", address, username, password, last:bool} + listening fd
+///                  optional hosts:[names] a TCP server goes by besides its address and localhost (rule W1)
+///   engine -> web  {type:"ready"}                            all servers are named; forget others
+///   web -> engine  {type:"call", id, method, params:[…], server:index, user, peer:"text of the peer"}
+///   engine -> web  {type:"reply", id, result: <encoded Value as string>}
+///   engine -> web  {type:"fault", id, code, text}
+///   web -> engine  {type:"follow", id, path:"/logtail/NAME/stdout" or "/mainlogtail"}     (already percent-decoded)
+///   engine -> web  {type:"follow", id, status:200}  + pipe read end, or status 404 etc. without
+///   web -> engine  {type:"log", level:int, line}
+///   engine -> web  {type:"shutdown"}                         finish answers, then exit 0
+///
+/// engine <-> scribe
+///   engine -> scribe {type:"hello", generation}              followed by every "sink", then "ready": others are dropped
+///   engine -> scribe {type:"sink", key, file, maxbytes, backups, syslog:bool, name, strip_ansi:bool, on_full:"drop"|"block",
+///                     uid, gid, mode} + read end of the pipe (O_RDWR, never at end of file). file: absolute path, "" = none.
+///   engine -> scribe {type:"drop", key}                      drain what is there, then close
+///   engine -> scribe {type:"ready"} {type:"reopen"} {type:"shutdown"}   (shutdown: drain everything, then exit 0)
+///   engine -> scribe {type:"read", id, file, offset, length}         Supervisor's readLog rules
+///   engine -> scribe {type:"tail", id, file, offset, length}         Supervisor's tailLog rules
+///   engine -> scribe {type:"clear", id, key, file}                   key may be "" when only the file exists
+///   engine -> scribe {type:"follow", id, file} + write end of a pipe  last 1,024 bytes, then what comes, until the reader leaves
+///   scribe -> engine {type:"reply", id, ok:bool, code:int, text, offset:int, overflow:bool}
+///   scribe -> engine {type:"log", level:int, line}
+///   scribe -> engine {type:"stats", key, bytes, lost, error}          at most once a second and only when changed
+
+namespace xsv::wire {
+
+/// Where a helper finds its end of the channel to the engine.
+constexpr int kChannelFd = 3;
+
+}  // namespace xsv::wire

@@ -1,0 +1,164 @@
+#include "base/text.h"
+#include "config/load.h"
+#include "xsvctl/commands.h"
+#include "xsvctl/daemon_program.h"
+#include "xsvctl/describe.h"
+#include "xsvctl/refusal.h"
+
+namespace xsv::xsvctl {
+namespace {
+
+using wire::Value;
+
+std::vector<std::string> strings_in(const Value& value, std::string_view member)
+{
+    std::vector<std::string> out;
+    const Value* list = value.find(member);
+    if (!list || !list->array()) return out;
+    for (const Value& each : *list->array()) {
+        if (each.string()) out.push_back(*each.string());
+    }
+    return out;
+}
+
+void print_difference(Session& session, const Value& difference)
+{
+    session.out.value(difference);
+    bool any = false;
+    const auto say = [&](std::string_view name, std::string_view what) {
+        session.out.line(fmt::format("{}: {}", name, what));
+        any = true;
+    };
+    for (const auto& name : strings_in(difference, "added")) say(name, "added");
+    for (const auto& name : strings_in(difference, "removed")) say(name, "removed");
+    if (const Value* changed = difference.find("changed"); changed && changed->array()) {
+        for (const Value& each : *changed->array()) {
+            const auto what = strings_in(each, "what");
+            say(each.text("name"), what.empty() ? "changed" : fmt::format("changed ({})", text::join(what, ", ")));
+        }
+    }
+    if (difference.flag("daemon")) say("[supervisord]", "changed");
+    if (difference.flag("servers")) say("control servers", "changed");
+    if (!any) session.out.line("No changes");
+}
+
+Outcome call_and_print_difference(Session& session, std::string_view method)
+{
+    auto answer = session.call(method);
+    if (!answer) return refuse(session, answer, "");
+    print_difference(session, *answer);
+    return {};
+}
+
+/// The same answer from a file, for --json: the daemon's program prints for people.
+Outcome check_file_as_value(Session& session, const std::string& file)
+{
+    const config::Loaded loaded = config::load(file);
+    Value::Array mistakes, warnings;
+    for (const auto& each : loaded.mistakes) mistakes.emplace_back(each.message());
+    for (const auto& each : loaded.warnings) warnings.emplace_back(each.message());
+    if (!loaded.mistakes.empty()) session.exit_status = exit_code::kGeneric;
+    session.out.value(Value::Struct{{"mistakes", std::move(mistakes)}, {"warnings", std::move(warnings)}});
+    return {};
+}
+
+Outcome run_daemon_program(Session& session, const std::vector<std::string>& arguments)
+{
+    session.out.flush();
+    auto code = run_in_foreground(find_daemon_program(), arguments);
+    if (code) {
+        session.exit_status = *code;
+    } else {
+        session.error("ERROR: " + code.error().message);
+    }
+    return {};
+}
+
+}  // namespace
+
+Outcome commands::apply(Session& session, const std::string& arguments)
+{
+    if (arguments == "--restart-all") return reload(session, "");
+    if (!arguments.empty()) return complain_about_usage(session, "reload");
+    return call_and_print_difference(session, "xsv.reload");
+}
+
+Outcome commands::diff(Session& session, const std::string&)
+{
+    return call_and_print_difference(session, "xsv.diff");
+}
+
+Outcome commands::resume(Session& session, const std::string&)
+{
+    auto answer = session.call("xsv.resume");
+    if (!answer) return refuse(session, answer, "");
+    session.out.value(*answer);
+    session.out.line("Hold mode is over");
+    return {};
+}
+
+Outcome commands::check(Session& session, const std::string& arguments)
+{
+    if (!arguments.empty()) {
+        if (session.out.is_json()) return check_file_as_value(session, arguments);
+        return run_daemon_program(session, {"--check", arguments});
+    }
+    auto answer = session.call("xsv.check");
+    if (!answer) return refuse(session, answer, "");
+    session.out.value(*answer);
+    const auto mistakes = strings_in(*answer, "mistakes"), warnings = strings_in(*answer, "warnings");
+    for (const auto& each : mistakes) session.out.line("error: " + each);
+    for (const auto& each : warnings) session.out.line("warning: " + each);
+    if (mistakes.empty()) {
+        session.out.line("The configuration is fine");
+    } else {
+        session.exit_status = exit_code::kGeneric;
+    }
+    return {};
+}
+
+Outcome commands::run(Session& session, const std::string& arguments)
+{
+    if (text::words(arguments).size() != 1) return complain_about_usage(session, "run");
+    if (session.config_file().empty()) {
+        session.error("ERROR: no configuration file was found; name it with -c");
+        return {};
+    }
+    return run_daemon_program(session, {"--run", arguments, "-c", session.config_file()});
+}
+
+Outcome commands::show(Session& session, const std::string& arguments)
+{
+    session.out.list();
+    const auto names = text::words(arguments);
+    std::vector<Value::Array> questions;
+    for (const auto& name : names) questions.push_back({name});
+    if (names.empty()) questions.emplace_back();
+    for (const auto& params : questions) {
+        auto answer = session.call("xsv.show", params);
+        if (!answer) {
+            auto refused = refuse(session, answer, params.empty() ? "" : *params[0].string());
+            if (!refused) return refused;
+            continue;
+        }
+        if (!answer->array()) continue;
+        for (const Value& row : *answer->array()) {
+            session.out.text(describe_program(row));
+            session.out.item(row);
+        }
+    }
+    return {};
+}
+
+Outcome commands::why(Session& session, const std::string& arguments)
+{
+    if (text::words(arguments).size() != 1) return complain_about_usage(session, "why");
+    auto answer = session.call("xsv.why", {arguments});
+    if (!answer) return refuse(session, answer, arguments);
+    const std::string reason = answer->string() ? *answer->string() : "";
+    session.out.line(reason);
+    session.out.value(Value::Struct{{"name", arguments}, {"why", reason}});
+    return {};
+}
+
+}  // namespace xsv::xsvctl

@@ -1,0 +1,430 @@
+"""Runs the same conversation with Supervisor's programs and with ours and compares every byte that is not a fact of the
+moment (process ids, times, folders).
+
+Environment: XSV_BUILD, the folder with xsvd and xsvctl; XSV_SUPERVISOR, the folder Debian's package was unpacked to.
+"""
+
+import base64
+import concurrent.futures
+import hashlib
+import http.client
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import termios
+import time
+import unittest
+import xmlrpc.client
+
+BUILD = os.environ.get("XSV_BUILD", "")
+SUPERVISOR = os.environ.get("XSV_SUPERVISOR", "")
+PYTHON = "/usr/bin/python3"
+PATIENCE = 20.0   # seconds until something that should happen at once counts as not happening
+
+USER, PASSWORD = "user", "123"
+
+# What differs on purpose, and why. A script's step names one of these keys to be left out of the comparison.
+MEANT_DIFFERENCES = {
+    "place": "the file and line at the end of an exception line are those of the client's own source",
+    "traceback": "a syntax error in the configuration is a usage error here, not a Python traceback",
+    "fg-end": "fg ends at once at the end of its input and at Ctrl-C; Supervisor's waits for its log streams to end",
+    "group-order": "Supervisor's client goes through a Python set, whose order is a matter of luck",
+    "finish-order": "programs that are waited for are reported in the order in which they finish",
+    "mistake-text": "xsvd names file, line and key of every mistake in a configuration; Supervisor stops at the first",
+    "log-text": "the daemon's log tells what happened inside, moment by moment",
+    "encoding": "bytes of a log are passed on as they are, so no warning about the terminal's encoding is needed",
+}
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(PATIENCE)
+        try:
+            self.sock.connect(self.path)
+        except OSError:
+            self.close()
+            raise
+
+
+class UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path):
+        super().__init__(headers=[("Authorization", "Basic " + _basic(USER, PASSWORD))])
+        self.path = path
+
+    def make_connection(self, host):
+        return UnixConnection(self.path)
+
+    def request(self, *arguments, **options):
+        connection = self.make_connection(None)
+        self.make_connection = lambda host: connection
+        try:
+            return super().request(*arguments, **options)
+        finally:
+            connection.close()
+            del self.make_connection
+
+
+def _basic(user, password):
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+class Result:
+    """What one command printed and returned."""
+
+    def __init__(self, out, err, code):
+        self.out, self.err, self.code = out, err, code
+
+    def __repr__(self):
+        return f"exit code {self.code}\n--- stdout\n{self.out}--- stderr\n{self.err}"
+
+
+class Sandbox:
+    """A temporary folder with a configuration, at most one daemon on it, and clients to run against it."""
+
+    def __init__(self, daemon, client):
+        self.daemon, self.client = daemon, client   # "supervisord"/"xsvd", "supervisorctl"/"xsvctl"/"link"
+        self.folder = os.path.realpath(tempfile.mkdtemp(prefix="xsv-compat-"))
+        self.socket = os.path.join(self.folder, "ctl.sock")
+        self.config = os.path.join(self.folder, "s.conf")
+        self.process = None
+        self.children = []
+        # Called by this name our client is Supervisor's to the byte.
+        self.link = os.path.join(self.folder, "bin", "supervisorctl")
+        os.mkdir(os.path.dirname(self.link))
+        if BUILD:
+            os.symlink(os.path.join(BUILD, "xsvctl"), self.link)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop_daemon()
+        for child in self.children:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+            for stream in (child.stdin, child.stdout, child.stderr):
+                if stream:
+                    stream.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def environment(self):
+        env = {key: value for key, value in os.environ.items() if key not in ("http_proxy", "HTTP_PROXY")}
+        env.update(LC_ALL="C.UTF-8", TERM="dumb", TZ="UTC", HOME=self.folder,
+                   PYTHONPATH=os.path.join(SUPERVISOR, "usr/lib/python3/dist-packages"), PYTHONWARNINGS="ignore")
+        return env
+
+    def fill(self, text):
+        return (text.replace("@DIR@", self.folder).replace("@SOCKET@", self.socket)
+                .replace("@USER@", USER).replace("@PASSWORD@", PASSWORD))
+
+    def write_config(self, text):
+        with open(self.config, "w") as file:
+            file.write(self.fill(text))
+
+    def daemon_command(self):
+        if self.daemon == "supervisord":
+            return [PYTHON, os.path.join(SUPERVISOR, "usr/bin/supervisord")]
+        return [os.path.join(BUILD, "xsvd")]
+
+    def start_daemon(self):
+        # The session of its own lets us end whatever it leaves behind.
+        with open(os.path.join(self.folder, "daemon.out"), "wb") as output:
+            self.process = subprocess.Popen(self.daemon_command() + ["-n", "-c", self.config], cwd=self.folder,
+                                            env=self.environment(), stdin=subprocess.DEVNULL, stdout=output,
+                                            stderr=subprocess.STDOUT, start_new_session=True)
+        deadline = time.monotonic() + PATIENCE
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.daemon} does not answer:\n" + self.read("daemon.out"))
+            time.sleep(0.02)
+
+    def answers(self):
+        try:
+            return self.server().supervisor.getState()["statename"] == "RUNNING"
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+            return False
+
+    def stop_daemon(self):
+        if not self.process:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        self.process = None
+
+    def server(self):
+        return xmlrpc.client.ServerProxy("http://localhost", transport=UnixTransport(self.socket))
+
+    def read(self, name):
+        try:
+            with open(os.path.join(self.folder, name), errors="replace") as file:
+                return file.read()
+        except OSError as error:
+            return str(error)
+
+    def wait_for_state(self, name, *states):
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            state = self.server().supervisor.getProcessInfo(name)["statename"]
+            if state in states:
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.daemon}: {name} is {state}, not {' or '.join(states)}")
+            time.sleep(0.05)
+
+    def wait_for_text(self, name, text):
+        """Until a file of the sandbox contains a text."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.read(name):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.daemon}: {name} does not contain {text!r} but:\n{self.read(name)}")
+            time.sleep(0.05)
+
+    def client_command(self, client=None):
+        client = client or self.client
+        if client == "supervisorctl":
+            return [PYTHON, os.path.join(SUPERVISOR, "usr/bin/supervisorctl")]
+        return [self.link if client == "link" else os.path.join(BUILD, "xsvctl")]
+
+    def run(self, *arguments, stdin="", config=True, client=None, cwd=None):
+        command = self.client_command(client) + (["-c", self.config] if config else [])
+        done = subprocess.run(command + [self.fill(a) for a in arguments], input=self.fill(stdin).encode(),
+                              capture_output=True, timeout=60, env=self.environment(), cwd=cwd or self.folder)
+        return Result(self.mask(done.stdout.decode(errors="replace")), self.mask(done.stderr.decode(errors="replace")),
+                      done.returncode)
+
+    def follow(self, *arguments):
+        """Starts a client that goes on until it gets Ctrl-C; a Stream."""
+        process = subprocess.Popen(self.client_command() + ["-c", self.config] + list(arguments), cwd=self.folder,
+                                   env=self.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        self.children.append(process)
+        return Stream(self, process)
+
+    def terminal(self, *arguments, config=True):
+        return Terminal(self, self.client_command() + (["-c", self.config] if config else []) + list(arguments))
+
+    def mask(self, text):
+        text = text.replace(self.folder, "DIR")
+        for program in (os.path.join(SUPERVISOR, "usr/bin/supervisorctl"), os.path.join(BUILD, "xsvctl"),
+                        "DIR/bin/supervisorctl"):
+            text = text.replace(program, "PROGRAM")
+        text = re.sub(r"pid \d+", "pid PID", text)
+        text = re.sub(r"(\d+ days?, )?\b\d+:\d\d:\d\d\b", "UPTIME", text)
+        text = re.sub(r"\b[A-Z][a-z]{2} \d\d \d\d:\d\d [AP]M", "DATE", text)
+        text = re.sub(r"(?m)^(ready> )?[1-9]\d*$", r"\1PID", text)
+        return re.sub(r"file: \S+ line: \d+", "file: F line: N", text)
+
+
+class Stream:
+    """A client that shows a log as it grows."""
+
+    def __init__(self, sandbox, process):
+        self.sandbox, self.process, self.out = sandbox, process, b""
+
+    def wait_for(self, text):
+        deadline = time.monotonic() + PATIENCE
+        while text.encode() not in self.out:
+            left = deadline - time.monotonic()
+            ready, _, _ = select.select([self.process.stdout], [], [], max(left, 0))
+            data = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            if not data:
+                raise AssertionError(f"{self.sandbox.client} on {self.sandbox.daemon}: no {text!r} in {self.out!r}")
+            self.out += data
+
+    def interrupt(self, last_words=None):
+        """Ctrl-C. With `last_words` the client is ended after it said them, and its exit code is left out."""
+        self._wait_until_it_sleeps()
+        self.process.send_signal(signal.SIGINT)
+        if last_words:
+            return self.end_after(last_words)
+        out, err = self.process.communicate(timeout=PATIENCE)
+        self.out += out
+        # Where Ctrl-C meets Supervisor's client in the middle of a step, it reports that as a failure to connect.
+        err = re.sub(r"(?m)^.*KeyboardInterrupt.*\n", "", err.decode(errors="replace"))
+        return Result(self.sandbox.mask(self.out.decode(errors="replace")), self.sandbox.mask(err),
+                      self.process.returncode)
+
+    def _wait_until_it_sleeps(self):
+        """What it has shown, it may still be working on; between two steps it sleeps in select or poll."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as stat:
+                if stat.read().rpartition(")")[2].split()[0] != "R" or time.monotonic() > deadline:
+                    return
+            time.sleep(0.001)
+
+    def end_after(self, last_words):
+        self.wait_for(last_words)
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE)
+        return Result(self.sandbox.mask(self.out.decode(errors="replace")), "", None)
+
+
+class Terminal:
+    """A client on a pseudo-terminal."""
+
+    def __init__(self, sandbox, command):
+        self.sandbox, self.out, self.typed = sandbox, b"", 0
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(sandbox.folder)
+            os.execve(command[0], command, sandbox.environment())
+
+    def wait_for(self, *texts):
+        """Until these have come since the last thing typed, in this order."""
+        deadline = time.monotonic() + PATIENCE
+        while not re.search(".*".join(map(re.escape, texts)).encode(), self.out[self.typed:], re.DOTALL):
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"{self.sandbox.client}: no {texts!r} in {self.out!r}")
+
+    def type(self, text, at_prompt=True):
+        """At the shell's prompt the line editor does the echo; it takes over just after it has printed the prompt."""
+        deadline = time.monotonic() + PATIENCE
+        while at_prompt and termios.tcgetattr(self.fd)[3] & termios.ECHO and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self.typed = len(self.out)
+        os.write(self.fd, text.encode())
+
+    def finish(self, again=b""):
+        """Until the client has ended. `again` is typed once a second: what is typed while an editor sets up may get lost."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            while self._read(1):
+                pass
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                break
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                raise AssertionError(f"{self.sandbox.client}: does not end: {self.out!r}")
+            if again:
+                os.write(self.fd, again)
+        os.close(self.fd)
+        # Terminal control of the two line editors differs; what is to be read does not.
+        shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r|\x07", "", self.out.decode(errors="replace"))
+        return Result(self.sandbox.mask(shown), "", os.waitstatus_to_exitcode(status))
+
+    def _read(self, timeout):
+        ready, _, _ = select.select([self.fd], [], [], max(timeout, 0))
+        if not ready:
+            return False
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:   # EIO: the other side has gone
+            return False
+        self.out += data
+        return bool(data)
+
+
+# --- scripts ---------------------------------------------------------------------------------------------------------
+
+class Step:
+    """One command of a script. `differs` names a key of MEANT_DIFFERENCES where the comparison is looser:
+    "finish-order" and "group-order" compare sorted lines, "log-text" and "traceback" whether the exit code is 0,
+    "mistake-text" nothing behind CANT_REREAD when the daemons differ."""
+
+    def __init__(self, *arguments, stdin="", config=True, differs=None):
+        assert differs is None or differs in MEANT_DIFFERENCES
+        self.arguments, self.stdin, self.config, self.differs = arguments, stdin, config, differs
+
+    def __call__(self, sandbox):
+        return sandbox.run(*self.arguments, stdin=self.stdin, config=self.config)
+
+    def view(self, result, with_stderr=True, same_daemon=True):
+        if self.differs in ("log-text", "traceback"):
+            return ("failed" if result.code else "worked",)
+        out = result.out
+        if self.differs in ("finish-order", "group-order"):
+            out = "\n".join(sorted(out.splitlines()))
+        if self.differs == "mistake-text" and not same_daemon:
+            out = re.sub(r"(?s)CANT_REREAD: .*", "CANT_REREAD", re.sub("<Fault 92: [\"']", "<Fault 92: ", out))
+        return (out, result.err, result.code) if with_stderr else (out, result.code)
+
+
+def wait(name, *states):
+    return lambda sandbox: sandbox.wait_for_state(name, *states)
+
+
+def wait_text(file, text):
+    return lambda sandbox: sandbox.wait_for_text(file, text)
+
+
+def rewrite(config):
+    return lambda sandbox: sandbox.write_config(config)
+
+
+def run_script(daemon, client, config, steps):
+    """The results of a script's steps, in order."""
+    results = []
+    with Sandbox(daemon, client) as sandbox:
+        sandbox.write_config(config)
+        sandbox.start_daemon()
+        for step in steps:
+            done = step(sandbox)
+            if isinstance(step, Step):
+                results.append(done)
+    return results
+
+
+def reference(name, config, steps):
+    """What Supervisor's own pair answers. Kept beside the package until scripts or harness change, because its programs
+    take a fifth of a second to start and several tests compare with the same answers."""
+    state = hashlib.sha256()
+    for source in ("harness.py", "scripts.py"):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), source), "rb") as file:
+            state.update(file.read())
+    kept = os.path.join(SUPERVISOR, f"reference-{name}-{state.hexdigest()[:16]}.json")
+    try:
+        with open(kept) as file:
+            return [Result(*each) for each in json.load(file)]
+    except (OSError, ValueError):
+        pass
+    results = run_script("supervisord", "supervisorctl", config, steps)
+    with tempfile.NamedTemporaryFile("w", dir=SUPERVISOR, delete=False) as file:
+        json.dump([(each.out, each.err, each.code) for each in results], file)
+    os.rename(file.name, kept)
+    return results
+
+
+class CompatCase(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        if not os.path.exists(os.path.join(SUPERVISOR, "usr/bin/supervisorctl")):
+            raise RuntimeError("XSV_SUPERVISOR must name the folder that fetch_supervisor.sh filled")
+        if not os.path.exists(os.path.join(BUILD, "xsvctl")):
+            raise RuntimeError("XSV_BUILD must name the folder with xsvd and xsvctl")
+
+    def compare(self, name, config, steps, daemon, client):
+        """Supervisor's pair and ours, side by side."""
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            wanted = pool.submit(reference, name, config, steps)
+            got = pool.submit(run_script, daemon, client, config, steps)
+            wanted, got = wanted.result(), got.result()
+        commands = [step for step in steps if isinstance(step, Step)]
+        for number, (step, want, have) in enumerate(zip(commands, wanted, got), 1):
+            with self.subTest(step=number, command=" ".join(step.arguments), stdin=step.stdin):
+                # Called xsvctl, our client adds a line of advice on stderr.
+                with_stderr = client != "xsvctl"
+                same = daemon == "supervisord"
+                self.assertEqual(step.view(want, with_stderr, same), step.view(have, with_stderr, same))

@@ -1,0 +1,174 @@
+"""The output of programs goes where the configuration says, and harms nobody."""
+import json
+import os
+import re
+import signal
+import subprocess
+import unittest
+
+import xsvd
+
+
+def output(name, text, lines, *settings):
+    return f"[program:{name}]\ncommand = {xsvd.PROGRAM} output {text} {lines}\nstartsecs = 0\n" + "\n".join(settings) + "\n"
+
+
+def read(path):
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+class Files(xsvd.TestCase):
+    def test_stdout_and_stderr_go_to_their_files(self):
+        daemon = self.daemon(output("out", "line", 3, "stdout_logfile = @DIR@/out.log", "stderr_logfile = @DIR@/err.log"))
+        self.assertEventually(lambda: read(daemon.dir / "out.log") == "line 1\nline 2\nline 3\n", "stdout is written")
+        self.assertEventually(lambda: read(daemon.dir / "err.log") == "err 1\nerr 2\nerr 3\n", "stderr is written")
+
+    def test_redirect_stderr(self):
+        daemon = self.daemon(output("out", "line", 2, "stdout_logfile = @DIR@/out.log", "redirect_stderr = true"))
+        self.assertEventually(lambda: sorted(read(daemon.dir / "out.log").split("\n")) == ["", "err 1", "err 2", "line 1", "line 2"],
+                              "both streams are in one file")
+        self.assertEqual(daemon.info("out")["stderr_logfile"], "")
+
+    def test_rotation(self):
+        daemon = self.daemon(output("out", "x" * 90, 20000, "stdout_logfile = @DIR@/out.log", "stdout_logfile_maxbytes = 10KB",
+                                    "stdout_logfile_backups = 3", "stderr_logfile = NONE"))
+        newest = daemon.dir / "out.log"
+        self.assertEventually(lambda: read(newest).endswith(" 20000\n") or read(daemon.dir / "out.log.1").endswith(" 20000\n"), "everything is written")
+        files = sorted(p.name for p in daemon.dir.glob("out.log*"))
+        self.assertEqual(files, ["out.log", "out.log.1", "out.log.2", "out.log.3"])
+        text = "".join(read(daemon.dir / name) for name in ("out.log.3", "out.log.2", "out.log.1", "out.log"))
+        numbers = [int(n) for n in re.findall(r"(?m)^x+ (\d+)$", text)]
+        self.assertEqual(numbers, list(range(numbers[0], 20001)), "no line is lost or doubled at a rotation")
+        for name in files:
+            self.assertLess((daemon.dir / name).stat().st_size, 90 * 1024)
+
+    def test_backups_zero_truncates(self):
+        daemon = self.daemon(output("out", "x" * 90, 500, "stdout_logfile = @DIR@/out.log", "stdout_logfile_maxbytes = 5KB",
+                                    "stdout_logfile_backups = 0"))
+        xsvd.until(lambda: (daemon.dir / "out.log").exists(), "the log is there")
+        self.assertEventually(lambda: "err 500" in daemon.ctl("tail", "out", "stderr").out, "everything is written")
+        self.assertEqual([p.name for p in daemon.dir.glob("out.log*")], ["out.log"])
+
+    def test_auto_and_none(self):
+        daemon = self.daemon(output("auto", "line", 2) + output("none", "line", 2, "stdout_logfile = NONE", "stderr_logfile = NONE"))
+        info = daemon.info("auto")
+        self.assertRegex(info["stdout_logfile"], rf"^{daemon.dir}/logs/auto-stdout---supervisor-[a-z0-9_]{{8}}\.log$")
+        self.assertRegex(info["stderr_logfile"], rf"^{daemon.dir}/logs/auto-stderr---supervisor-[a-z0-9_]{{8}}\.log$")
+        self.assertEventually(lambda: daemon.ctl("tail", "auto").out == "line 1\nline 2\n\n", "the lines are there")
+        self.assertEqual(os.stat(info["stdout_logfile"]).st_mode & 0o777, 0o600)
+        self.assertEqual((daemon.info("none")["stdout_logfile"], daemon.info("none")["stderr_logfile"]), ("", ""))
+        self.assertEqual(daemon.ctl("tail", "none")[:2], (1, "none: ERROR (no log file)\n"))
+        self.assertEqual(len(list((daemon.dir / "logs").iterdir())), 2)
+
+    def test_a_log_that_cannot_be_opened_harms_nobody(self):
+        blocked = self.folder() / "file"
+        blocked.touch()
+        daemon = self.daemon(output("bad", "line", 2, f"stdout_logfile = {blocked}/out.log") + output("good", "line", 2))
+        self.assertEventually(lambda: daemon.ctl("tail", "good").out.startswith("line 1"), "the other one logs")
+        self.assertEventually(lambda: str(blocked) in daemon.ctl("show", "bad").out, "show tells about the log")
+        self.assertEqual(daemon.state("good"), "RUNNING")
+
+    def test_output_before_and_after_a_deleted_file(self):
+        daemon = self.daemon("""
+            [program:clock]
+            command = /bin/sh -c 'n=0; while :; do n=$((n+1)); echo $n; sleep 0.02; done'
+            stdout_logfile = @DIR@/clock.log
+            startsecs = 0""")
+        path = daemon.dir / "clock.log"
+        self.assertEventually(lambda: read(path), "it logs")
+        path.unlink()
+        pid = daemon.pid_of("clock")
+        os.kill(daemon.pid, signal.SIGUSR2)
+        self.assertEventually(lambda: read(path), "the file is there again after SIGUSR2")
+        self.assertEqual(daemon.pid_of("clock"), pid)
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "needs /dev/full")
+    def test_a_full_disk_does_not_block_the_program(self):
+        daemon = self.daemon(f"""
+            [program:talker]
+            command = /bin/sh -c 'i=0; while [ $i -lt 5000 ]; do echo a long line of some text number $i; i=$((i+1)); done; touch @DIR@/done; exec sleep 1000'
+            stdout_logfile = /dev/full
+            stdout_logfile_maxbytes = 0
+            startsecs = 0""")
+        self.assertEventually(lambda: (daemon.dir / "done").exists(), "the program is not blocked by its log")
+        self.assertEqual(daemon.state("talker"), "RUNNING")
+
+
+class Sinks(xsvd.TestCase):
+    def test_dev_stdout(self):
+        daemon = self.daemon(output("out", "to-stdout", 3, "stdout_logfile = /dev/stdout", "stdout_logfile_maxbytes = 0",
+                                    "stderr_logfile = /dev/stderr", "stderr_logfile_maxbytes = 0"))
+        self.assertEventually(lambda: b"to-stdout 1\nto-stdout 2\nto-stdout 3\n" in daemon.stdout, "the daemon's stdout has it")
+        self.assertEventually(lambda: b"err 3\n" in daemon.stdout, "the daemon's stderr has it")
+
+
+class Reading(xsvd.TestCase):
+    def test_tail_read_and_clear(self):
+        daemon = self.daemon(output("out", "line", 100, "stdout_logfile = @DIR@/out.log"))
+        text = "".join(f"line {n}\n" for n in range(1, 101))
+        self.assertEventually(lambda: read(daemon.dir / "out.log") == text, "everything is written")
+        self.assertEqual(daemon.ctl("tail", "out").out, text[-1600:] + "\n")
+        self.assertEqual(daemon.ctl("tail", "-20", "out").out, text[-20:] + "\n")
+        self.assertEventually(lambda: daemon.ctl("tail", "out", "stderr").out.endswith("err 100\n\n"), "stderr as well")
+        self.assertEqual(daemon.rpc.readProcessStdoutLog("out", 7, 7), text[7:14])
+        self.assertEqual(daemon.rpc.tailProcessStdoutLog("out", 0, 14), [text[-14:], len(text), True])
+        self.assertEqual(daemon.ctl("clear", "out")[:2], (0, "out: cleared\n"))
+        self.assertEqual(daemon.ctl("tail", "out").out, "\n")
+        self.assertEqual((daemon.dir / "out.log").stat().st_size, 0)
+
+    def test_tail_f_follows(self):
+        daemon = self.daemon("""
+            [program:clock]
+            command = /bin/sh -c 'n=0; while :; do n=$((n+1)); echo tick $n; sleep 0.02; done'
+            startsecs = 0""")
+        follower = subprocess.Popen([xsvd.XSVCTL, "-c", daemon.config, "tail", "-f", "clock"], stdout=subprocess.PIPE, text=True)
+        try:
+            self.assertEqual(follower.stdout.readline(), "==> Press Ctrl-C to exit <==\n")
+            numbers = []
+            while len(numbers) < 50:
+                match = re.match(r"tick (\d+)$", follower.stdout.readline())
+                if match:
+                    numbers.append(int(match.group(1)))
+            self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 50)))
+        finally:
+            follower.kill()
+            follower.wait()
+            follower.stdout.close()
+
+    def test_maintail_shows_the_daemons_log(self):
+        daemon = self.daemon(output("out", "line", 1))
+        daemon.wait_for_log(r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO spawned: 'out' with pid \d+$")
+        self.assertIn("spawned: 'out'", daemon.ctl("maintail").out)
+
+
+class DaemonsLog(xsvd.TestCase):
+    def test_usr2_reopens(self):
+        daemon = self.daemon(output("out", "line", 1))
+        daemon.wait_for_pid("out")
+        os.rename(daemon.log, daemon.dir / "old.log")
+        os.kill(daemon.pid, signal.SIGUSR2)
+        self.assertEventually(lambda: daemon.log.exists(), "the log is there again")
+        daemon.ctl("restart", "out", check=True)
+        daemon.wait_for_log("spawned: 'out'")
+
+    def test_rotation(self):
+        daemon = self.daemon("""
+            [program:quick]
+            command = /bin/true
+            autostart = false
+            startsecs = 0
+            autorestart = false""", supervisord="logfile_maxbytes = 2KB\nlogfile_backups = 2")
+        for _ in range(60):
+            daemon.rpc.startProcess("quick", False)
+            daemon.wait_for("quick", "EXITED")
+        self.assertEqual(sorted(p.name for p in daemon.dir.glob("xsvd.log*")), ["xsvd.log", "xsvd.log.1", "xsvd.log.2"])
+
+    def test_json(self):
+        daemon = self.daemon(output("out", "line", 1), supervisord="logformat = json")
+        daemon.wait_for_pid("out")
+        lines = [json.loads(line) for line in daemon.read_log().splitlines()]
+        self.assertTrue(any("spawned: 'out'" in str(line) for line in lines))
+
+
+if __name__ == "__main__":
+    xsvd.main()

@@ -1,0 +1,351 @@
+#include "config/load.h"
+
+#include <catch2/catch.hpp>
+
+#include "unit/config/support.h"
+
+using namespace xsv;
+using namespace xsv::config;
+using namespace xsv::config::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string kRun = "command=/bin/cat\n";
+
+}  // namespace
+
+TEST_CASE("a program with nothing but a command has Supervisor's defaults", "[config][load]")
+{
+    const Loaded loaded = load_text("[program:p]\n" + kRun);
+    CHECK(loaded.mistakes.empty());
+    CHECK(loaded.warnings.empty());
+    CHECK_FALSE(loaded.fatal);
+    CHECK(loaded.config.file == "/etc/x.conf");
+    CHECK(loaded.config.daemon.logfile == "/folder/supervisord.log");
+    CHECK(loaded.config.daemon.pidfile == "/folder/supervisord.pid");
+    CHECK(loaded.config.daemon.childlogdir == "/tmp");
+    REQUIRE(loaded.config.groups.size() == 1);
+    CHECK(loaded.config.groups[0].name == "p");
+    CHECK_FALSE(loaded.config.groups[0].heterogeneous);
+    const ServiceSpec& p = first(loaded);
+    CHECK(p.namespec() == "p");
+    CHECK(p.program == "p");
+    CHECK(p.broken.empty());
+    CHECK(p.place.file == "/etc/x.conf");
+    CHECK(p.place.line == 1);
+    CHECK(p.policy == Policy{});
+    CHECK(p.output == Output{});
+    CHECK(p.sockets == Sockets{});
+    Exec exec;
+    exec.command = "/bin/cat";
+    CHECK(p.exec == exec);
+}
+
+TEST_CASE("every key of Supervisor's reaches its field", "[config][load]")
+{
+    const Loaded loaded = load_text(R"([supervisord]
+logfile=log/d.log
+logfile_maxbytes=1MB
+logfile_backups=2
+loglevel=debug
+logformat=json
+pidfile=~/d.pid
+umask=077
+nodaemon=true
+silent=yes
+minfds=4096
+minprocs=400
+nocleanup=on
+childlogdir=/var/log
+user=git
+directory=/srv
+strip_ansi=1
+environment=A="1",B=two
+identifier=main
+rundir=run
+max_programs=20
+max_connections=30
+watchdog=no
+
+[program:web]
+command=/srv/%(program_name)s --port=80%(process_num)02d --%(ENV_A)s --%(ENV_MINE)s %(ENV_COLOR)s
+process_name=%(program_name)s-%(process_num)d
+numprocs=2
+numprocs_start=5
+priority=10
+autostart=false
+startsecs=500ms
+startretries=9
+autorestart=true
+exitcodes=0,2
+stopsignal=QUIT
+stopwaitsecs=2m
+stopasgroup=true
+user=www
+stdout_logfile=%(here)s/%(process_num)d.log
+stdout_logfile_maxbytes=2KB
+stdout_logfile_backups=1
+stdout_capture_maxbytes=1MB
+stdout_events_enabled=true
+stdout_syslog=true
+stderr_logfile=none
+environment=B=three,MINE="my %(process_num)s"
+directory=/srv/%(program_name)s
+umask=027
+serverurl=AUTO
+nice=-5
+limits=nofile=100
+argv0=w
+)");
+    CHECK(messages(loaded.mistakes) == Lines{});
+    CHECK(messages(loaded.warnings) == Lines{});
+    const DaemonSpec& d = loaded.config.daemon;
+    CHECK(d.logfile == "/folder/log/d.log");
+    CHECK(d.logfile_maxbytes == 1 << 20);
+    CHECK(d.logfile_backups == 2);
+    CHECK(d.loglevel == 10);
+    CHECK(d.log_json);
+    CHECK(d.pidfile == "/root/d.pid");
+    CHECK(d.umask == 077);
+    CHECK((d.nodaemon && d.silent && d.nocleanup && d.strip_ansi && !d.watchdog));
+    CHECK(d.minfds == 4096);
+    CHECK(d.minprocs == 400);
+    CHECK(d.childlogdir == "/var/log");
+    CHECK(d.uid == 500);
+    CHECK(d.gid == 501);
+    CHECK(d.groups == std::vector<gid_t>{501, 700});
+    CHECK(d.directory == "/srv");
+    CHECK(d.identifier == "main");
+    CHECK(d.rundir == "/folder/run");
+    CHECK(d.max_programs == 20);
+    CHECK(d.max_connections == 30);
+
+    REQUIRE(loaded.config.groups.size() == 1);
+    CHECK(loaded.config.groups[0].priority == 10);
+    REQUIRE(loaded.config.groups[0].services.size() == 2);
+    const ServiceSpec& s = loaded.config.groups[0].services[1];
+    CHECK(s.namespec() == "web:web-6");
+    CHECK(s.exec.command == "/srv/web --port=8006 --1 --my 6 blue");
+    CHECK(s.exec.environment == Environment{{"A", "1"}, {"B", "three"}, {"MINE", "my 6"}});
+    CHECK(s.exec.directory == "/srv/web");
+    CHECK(s.exec.argv0 == "w");
+    CHECK(s.exec.umask == 027);
+    CHECK(s.exec.uid == 33);
+    CHECK(s.exec.gid == 33);
+    CHECK(s.exec.nice == -5);
+    CHECK(s.exec.limits.size() == 1);
+    CHECK(s.output.out.path == "/etc/6.log");
+    CHECK(s.output.out.maxbytes == 2048);
+    CHECK(s.output.out.backups == 1);
+    CHECK(s.output.out.capture_maxbytes == 1 << 20);
+    CHECK((s.output.out.events_enabled && s.output.out.syslog && s.output.strip_ansi));
+    CHECK(s.output.err.kind == LogSink::Kind::None);
+    CHECK(s.policy.start_time == 500ms);
+    CHECK(s.policy.stop_time == 2min);
+    CHECK((s.policy.start_retries == 9 && s.policy.start_retries_set));
+    CHECK(s.policy.exit_codes == std::vector<int>{0, 2});
+    CHECK(s.policy.stop_signal == 3);
+    CHECK((s.policy.stop_as_group && s.policy.kill_as_group));
+    CHECK(s.policy.autorestart == Autorestart::Always);
+    CHECK_FALSE(s.policy.autostart);
+}
+
+TEST_CASE("a socket makes a program wait for its callers", "[config][load]")
+{
+    const Loaded loaded = load_text(R"([program:p]
+command=/bin/cat
+socket=tcp:8080, web=unix:/run/b.sock
+  udp:69
+user=git
+socket_mode=0666
+socket_backlog=10
+socket_options=nodelay
+idle_timeout=5m
+fatal_retry=1h
+max_instances=5
+max_per_source=2
+max_rate=50/1s
+overload=refuse
+allow_from=10.0.0.0/8, ::1
+deny_from=10.1.0.0/16
+access_hours=09:00-17:00
+max_load=2.5
+greeting=hello.txt
+connection_log=both
+accept=engine
+flush_pending=yes
+start_timeout=10
+ready=startsecs
+fdstore_max=0
+)");
+    CHECK(messages(loaded.mistakes) == Lines{});
+    CHECK(messages(loaded.warnings) == Lines{});
+    const ServiceSpec& p = first(loaded);
+    REQUIRE(p.sockets.endpoints.size() == 3);
+    CHECK(p.sockets.endpoints[1].name == "web");
+    CHECK(p.sockets.endpoints[2].type == sys::SocketType::Datagram);
+    CHECK(p.sockets.options.mode == 0666);
+    CHECK(p.sockets.options.backlog == 10);
+    CHECK(p.sockets.options.nodelay);
+    CHECK(p.sockets.options.owner == 500);
+    CHECK(p.sockets.options.group == 501);
+    CHECK(p.exec.activation == Activation::OnDemand);
+    CHECK(p.exec.socket_pass == SocketPass::ListenFds);
+    CHECK(p.policy.idle_time == 5min);
+    CHECK(p.policy.fatal_retry == 1h);
+    CHECK(p.policy.max_rate.count == 50);
+    CHECK(p.policy.allow.size() == 2);
+    CHECK(p.policy.deny.size() == 1);
+    CHECK(p.policy.greeting == "/folder/hello.txt");
+    CHECK_FALSE(p.policy.start_retries_set);
+
+    const ServiceSpec inetd = first(load_text("[program:p]\n" + kRun + "socket=tcp:1\nactivation=per_connection\n"));
+    CHECK(inetd.exec.socket_pass == SocketPass::Stdio);
+    CHECK(first(load_text("[program:p]\n" + kRun + "socket=tcp:1\nactivation=always\n")).exec.activation ==
+          Activation::Always);
+}
+
+TEST_CASE("identities are numbers, and the one we have is no change", "[config][load]")
+{
+    CHECK_FALSE(first(load_text("[program:p]\n" + kRun + "user=root\n")).exec.uid);
+    const Exec git =
+        first(load_text("[program:p]\n" + kRun + "user=git\ngroup=staff\nsupplementary_groups=git, staff\n")).exec;
+    CHECK(git.uid == 500);
+    CHECK(git.gid == 50);
+    CHECK(git.groups == std::vector<gid_t>{501, 50});
+    const Exec group = first(load_text("[program:p]\n" + kRun + "group=staff\n")).exec;
+    CHECK_FALSE(group.uid);
+    CHECK(group.gid == 50);
+    CHECK(group.groups == std::vector<gid_t>{50});
+    CHECK(first(load_text("[supervisord]\nuser=git\n[program:p]\n" + kRun + "user=git\n")).exec.uid == std::nullopt);
+}
+
+TEST_CASE("inherit_env takes yes, no or names", "[config][load]")
+{
+    CHECK_FALSE(first(load_text("[program:p]\n" + kRun + "inherit_env=no\n")).exec.inherit_env);
+    const Exec exec = first(load_text("[program:p]\n" + kRun +
+                                      "inherit_env=PATH, LANG\nenvironment_pass=TZ\nenvironment_file=-a.env,/b.env\n"))
+                          .exec;
+    CHECK(exec.inherit_names == Lines{"PATH", "LANG"});
+    CHECK(exec.environment_pass == Lines{"TZ"});
+    CHECK(exec.environment_files == Lines{"-/folder/a.env", "/b.env"});
+}
+
+TEST_CASE("log files have their keywords", "[config][load]")
+{
+    const auto out = [](const std::string& value) {
+        return first(load_text("[program:p]\n" + kRun + "stdout_logfile=" + value + "\n")).output.out;
+    };
+    CHECK(out("AUTO").kind == LogSink::Kind::Auto);
+    for (const auto* none : {"NONE", "off", ""}) CHECK(out(none).kind == LogSink::Kind::None);
+    CHECK(out("/no/such/x.log").path == "/no/such/x.log");
+    CHECK(out("~git/x.log").path == "/srv/git/x.log");
+    CHECK(out("~nobody/x.log").path == "/folder/~nobody/x.log");
+    CHECK(out("./x.log").path == "/folder/x.log");
+    CHECK((out("syslog").syslog && out("syslog").kind == LogSink::Kind::None));
+
+    const Loaded merged =
+        load_text("[program:p]\n" + kRun + "redirect_stderr=true\nstderr_logfile=/x\nstdout_logfile=syslog\n");
+    CHECK(messages(merged.warnings) == Lines{"/etc/x.conf:5: [program:p] stdout_logfile: For [program:p], "
+                                             "stdout_logfile=syslog but this is deprecated and will be "
+                                             "removed.  Use stdout_syslog=true to enable syslog instead.",
+                                             "/etc/x.conf:4: [program:p] stderr_logfile: For [program:p], "
+                                             "redirect_stderr=true but stderr_logfile has also been set to "
+                                             "a filename, the filename has been ignored"});
+    CHECK(first(merged).output.err.kind == LogSink::Kind::None);
+    CHECK(messages(load_text("[program:p]\n" + kRun + "stdout_logfile_maxbytes=0\n").warnings).size() == 1);
+}
+
+TEST_CASE("groups gather programs, sorted by priority and name", "[config][load]")
+{
+    const Loaded loaded = load_text(R"([group:g]
+programs=b, a
+priority=5
+[program:a]
+command=a
+priority=20
+[program:b]
+command=b
+priority=10
+[program:z]
+command=z
+priority=1
+)");
+    CHECK(loaded.mistakes.empty());
+    REQUIRE(loaded.config.groups.size() == 2);
+    CHECK(loaded.config.groups[0].name == "z");
+    CHECK(loaded.config.groups[0].priority == 1);
+    const GroupSpec& g = loaded.config.groups[1];
+    CHECK(g.heterogeneous);
+    REQUIRE(g.services.size() == 2);
+    CHECK(g.services[0].namespec() == "g:b");
+    CHECK(g.services[1].namespec() == "g:a");
+}
+
+TEST_CASE("sections and keys of several places are merged", "[config][load]")
+{
+    const Loaded loaded = load_text(
+        "[DEFAULT]\nstartsecs=7\nnonsense=1\n[program:p]\ncommand=a\nstopwaitsecs=1\n[program:p]\nCOMMAND=b\n");
+    CHECK(loaded.mistakes.empty());
+    CHECK(loaded.warnings.empty());
+    CHECK(first(loaded).exec.command == "b");
+    CHECK(first(loaded).policy.start_time == 7s);
+    CHECK(first(loaded).policy.stop_time == 1s);
+}
+
+TEST_CASE("servers: inet first, then unix, in the order of the file", "[config][load]")
+{
+    const Loaded loaded = load_text(R"([unix_http_server]
+file=x.sock
+chown=git:staff
+chmod=0770
+[inet_http_server]
+port=*:9001
+username=
+password=x
+[inet_http_server:two]
+port=[::1]:9002
+allow_unauthenticated=yes
+[unix_http_server:b]
+file=/run/b.sock
+username=u
+password=secret
+)");
+    CHECK(messages(loaded.mistakes) == Lines{});
+    CHECK(messages(loaded.warnings) ==
+          Lines{"/etc/x.conf:15: [unix_http_server:b] password: a password in a file that everybody can read; "
+                "chmod 600 the file"});
+    const auto& servers = loaded.config.servers;
+    REQUIRE(servers.size() == 4);
+    CHECK((servers[0].host.empty() && servers[0].port == 9001 && servers[0].password.empty()));
+    CHECK((servers[1].host == "::1" && servers[1].port == 9002 && servers[1].allow_unauthenticated));
+    CHECK((servers[2].path == "/folder/x.sock" && servers[2].mode == 0770 && servers[2].owner == 500 &&
+           servers[2].group == 50));
+    CHECK((servers[3].section == "unix_http_server:b" && servers[3].username == "u"));
+    for (const auto* bad : {"0", "65536", "", "a:b:c"})
+        CHECK(load_text(std::string("[inet_http_server]\nport=") + bad + "\n").fatal);
+    CHECK(load_text("[unix_http_server]\nfile=/" + std::string(107, 'x') + "\n").fatal);
+}
+
+TEST_CASE("the command line wins over the file", "[config][load]")
+{
+    const Loaded loaded =
+        load_text("[supervisord]\nloglevel=debug\nnodaemon=false\n", {{{"loglevel", "error"}, {"nodaemon", "true"}}});
+    CHECK(loaded.config.daemon.loglevel == 40);
+    CHECK(loaded.config.daemon.nodaemon);
+    const Loaded bad = load_text("[supervisord]\n", {{{"umask", "9"}, {"what", "x"}}});
+    CHECK(bad.fatal);
+    CHECK(messages(bad.mistakes) == Lines{"command line: [supervisord] umask: 9 can not be converted to an octal type "
+                                          "(expected an octal number such as 022)",
+                                          "command line: [supervisord] what: unknown key"});
+}
+
+TEST_CASE("a large environment arrives whole", "[config][load]")
+{
+    std::string line = "environment=";
+    for (int i = 0; i < 6000; ++i) line += fmt::format("K{}=\"v\",", i);
+    const Loaded loaded = load_text("[program:p]\n" + kRun + line + "\n");
+    CHECK(loaded.mistakes.empty());
+    CHECK(first(loaded).exec.environment.size() == 6000);
+}
