@@ -4,6 +4,7 @@ moment (process ids, times, folders).
 Environment: XSV_BUILD, the folder with xsvd and xsvctl; XSV_SUPERVISOR, the folder Debian's package was unpacked to.
 """
 
+import atexit
 import base64
 import concurrent.futures
 import hashlib
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import tempfile
 import termios
+import threading
 import time
 import unittest
 import xmlrpc.client
@@ -26,7 +28,8 @@ import xmlrpc.client
 BUILD = os.environ.get("XSV_BUILD", "")
 SUPERVISOR = os.environ.get("XSV_SUPERVISOR", "")
 PYTHON = "/usr/bin/python3"
-PATIENCE = 20.0   # seconds until something that should happen at once counts as not happening
+PATIENCE = 40.0   # seconds until something that should happen at once counts as not happening
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 USER, PASSWORD = "user", "123"
 
@@ -90,6 +93,51 @@ class Result:
         return f"exit code {self.code}\n--- stdout\n{self.out}--- stderr\n{self.err}"
 
 
+class SupervisorctlServer:
+    """Supervisor's client without the fifth of a second it takes to start; see supervisorctl_server.py."""
+
+    def __init__(self):
+        self.lock, self.process, self.folder = threading.Lock(), None, None
+
+    def _start(self):
+        with self.lock:
+            if self.process:
+                return
+            self.folder = tempfile.mkdtemp(prefix="xsv-compat-")
+            atexit.register(self._end)
+            env = dict(os.environ, LC_ALL="C.UTF-8", PYTHONWARNINGS="ignore", PYTHONPATH=PACKAGES)
+            self.process = subprocess.Popen([PYTHON, "-B", os.path.join(HERE, "supervisorctl_server.py"), self.folder + "/socket"],
+                                            env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.process.stdout.readline()
+
+    def _end(self):
+        self.process.communicate()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, command, stdin, env, cwd):
+        """As subprocess.run() of Supervisor's client: stdout, stderr, exit code."""
+        self._start()
+        request = json.dumps({"arguments": command, "environment": env, "folder": cwd}).encode()
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.connect(self.folder + "/socket")
+            reader, writer = os.pipe()   # not a file: its end must be noticed as a pipe's
+            try:
+                socket.send_fds(connection, [request], [reader, output.fileno(), errors.fileno()])
+                os.write(writer, stdin)
+            finally:
+                os.close(reader)
+                os.close(writer)
+            code = int(connection.recv(64))
+            output.seek(0)
+            errors.seek(0)
+            return output.read(), errors.read(), code
+
+
+PACKAGES = os.path.join(SUPERVISOR, "usr/lib/python3/dist-packages")
+supervisorctl_server = SupervisorctlServer()
+
+
 class Sandbox:
     """A temporary folder with a configuration, at most one daemon on it, and clients to run against it."""
 
@@ -123,7 +171,7 @@ class Sandbox:
     def environment(self):
         env = {key: value for key, value in os.environ.items() if key not in ("http_proxy", "HTTP_PROXY")}
         env.update(LC_ALL="C.UTF-8", TERM="dumb", TZ="UTC", HOME=self.folder,
-                   PYTHONPATH=os.path.join(SUPERVISOR, "usr/lib/python3/dist-packages"), PYTHONWARNINGS="ignore")
+                   PYTHONPATH=PACKAGES, PYTHONWARNINGS="ignore")
         return env
 
     def fill(self, text):
@@ -204,11 +252,14 @@ class Sandbox:
         return [self.link if client == "link" else os.path.join(BUILD, "xsvctl")]
 
     def run(self, *arguments, stdin="", config=True, client=None, cwd=None):
-        command = self.client_command(client) + (["-c", self.config] if config else [])
-        done = subprocess.run(command + [self.fill(a) for a in arguments], input=self.fill(stdin).encode(),
-                              capture_output=True, timeout=60, env=self.environment(), cwd=cwd or self.folder)
-        return Result(self.mask(done.stdout.decode(errors="replace")), self.mask(done.stderr.decode(errors="replace")),
-                      done.returncode)
+        command = self.client_command(client) + (["-c", self.config] if config else []) + [self.fill(a) for a in arguments]
+        env, cwd, stdin = self.environment(), cwd or self.folder, self.fill(stdin).encode()
+        if (client or self.client) == "supervisorctl":
+            out, err, code = supervisorctl_server.run(command[1:], stdin, env, cwd)
+        else:
+            done = subprocess.run(command, input=stdin, capture_output=True, timeout=120, env=env, cwd=cwd)
+            out, err, code = done.stdout, done.stderr, done.returncode
+        return Result(self.mask(out.decode(errors="replace")), self.mask(err.decode(errors="replace")), code)
 
     def follow(self, *arguments):
         """Starts a client that goes on until it gets Ctrl-C; a Stream."""
@@ -385,24 +436,50 @@ def run_script(daemon, client, config, steps):
     return results
 
 
-def reference(name, config, steps):
-    """What Supervisor's own pair answers. Kept beside the package until scripts or harness change, because its programs
-    take a fifth of a second to start and several tests compare with the same answers."""
-    state = hashlib.sha256()
-    for source in ("harness.py", "scripts.py"):
-        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), source), "rb") as file:
-            state.update(file.read())
-    kept = os.path.join(SUPERVISOR, f"reference-{name}-{state.hexdigest()[:16]}.json")
-    try:
-        with open(kept) as file:
-            return [Result(*each) for each in json.load(file)]
-    except (OSError, ValueError):
-        pass
-    results = run_script("supervisord", "supervisorctl", config, steps)
-    with tempfile.NamedTemporaryFile("w", dir=SUPERVISOR, delete=False) as file:
-        json.dump([(each.out, each.err, each.code) for each in results], file)
-    os.rename(file.name, kept)
-    return results
+class References:
+    """What Supervisor's own pair answers to each script. Several tests compare with the same answers, so they are kept
+    beside the package until the scripts, the harness or the package change. XSV_RECORD=fresh plays all of them anew."""
+
+    def __init__(self):
+        self.lock, self.played = threading.Lock(), {}
+
+    def get(self, name, config, steps, fresh=False):
+        with self.lock:
+            future = self.played.get(name)
+            mine = future is None or (fresh and future.done())
+            if mine:
+                future = self.played[name] = concurrent.futures.Future()
+        if mine:
+            try:
+                kept = None if fresh or os.environ.get("XSV_RECORD") == "fresh" else self._load(name)
+                future.set_result(kept or self._record(name, config, steps))
+            except BaseException as error:   # whoever waits for it gets it too
+                future.set_exception(error)
+        return future.result()
+
+    def _file(self, name):
+        state = hashlib.sha256("".join(sorted(os.listdir(os.path.join(SUPERVISOR, "download")))).encode())
+        for source in ("harness.py", "scripts.py"):
+            with open(os.path.join(HERE, source), "rb") as file:
+                state.update(file.read())
+        return os.path.join(SUPERVISOR, f"reference-{name}-{state.hexdigest()[:16]}.json")
+
+    def _load(self, name):
+        try:
+            with open(self._file(name)) as file:
+                return [Result(*each) for each in json.load(file)]
+        except (OSError, ValueError):
+            return None
+
+    def _record(self, name, config, steps):
+        results = run_script("supervisord", "supervisorctl", config, steps)
+        with tempfile.NamedTemporaryFile("w", dir=SUPERVISOR, delete=False) as file:
+            json.dump([(each.out, each.err, each.code) for each in results], file)
+        os.rename(file.name, self._file(name))
+        return results
+
+
+references = References()
 
 
 class CompatCase(unittest.TestCase):
@@ -416,15 +493,20 @@ class CompatCase(unittest.TestCase):
             raise RuntimeError("XSV_BUILD must name the folder with xsvd and xsvctl")
 
     def compare(self, name, config, steps, daemon, client):
-        """Supervisor's pair and ours, side by side."""
+        """Supervisor's pair and another one, side by side."""
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            wanted = pool.submit(reference, name, config, steps)
+            wanted = pool.submit(references.get, name, config, steps)
             got = pool.submit(run_script, daemon, client, config, steps)
             wanted, got = wanted.result(), got.result()
         commands = [step for step in steps if isinstance(step, Step)]
-        for number, (step, want, have) in enumerate(zip(commands, wanted, got), 1):
+        # Called xsvctl, our client adds a line of advice on stderr.
+        with_stderr, same = client != "xsvctl", daemon == "supervisord"
+
+        def views(results):
+            return [step.view(result, with_stderr, same) for step, result in zip(commands, results)]
+
+        if views(wanted) != views(got):   # what was kept may have been bad luck of Supervisor's
+            wanted = references.get(name, config, steps, fresh=True)
+        for number, (step, want, have) in enumerate(zip(commands, views(wanted), views(got)), 1):
             with self.subTest(step=number, command=" ".join(step.arguments), stdin=step.stdin):
-                # Called xsvctl, our client adds a line of advice on stderr.
-                with_stderr = client != "xsvctl"
-                same = daemon == "supervisord"
-                self.assertEqual(step.view(want, with_stderr, same), step.view(have, with_stderr, same))
+                self.assertEqual(want, have)

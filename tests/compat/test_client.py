@@ -21,7 +21,9 @@ OWN = {"help_texts", "options", "syntax", "unreachable", "sectionless", "shuttin
 
 def _add(case, name, client):
     config, steps = scripts.EVERY[name]
-    setattr(case, "test_" + name, lambda self: self.compare(name, config, steps, "supervisord", client))
+    test = lambda self: self.compare(name, config, steps, "supervisord", client)
+    test.length = len(steps)
+    setattr(case, "test_" + name, test)
 
 
 for _name in scripts.EVERY:

@@ -16,7 +16,9 @@ class DrivenByXsvctl(CompatCase):
 
 def _add(case, name, client):
     config, steps = scripts.EVERY[name]
-    setattr(case, "test_" + name, lambda self: self.compare(name, config, steps, "xsvd", client))
+    test = lambda self: self.compare(name, config, steps, "xsvd", client)
+    test.length = len(steps)
+    setattr(case, "test_" + name, test)
 
 
 # These say nothing about a daemon.
