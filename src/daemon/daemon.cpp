@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -273,6 +274,11 @@ std::optional<int> Daemon::open_servers()
 {
     if (!recovering_) warn_of_open_servers(config_.servers);
     auto prepared = web_link_->prepare(servers_of(config_));
+    if (!prepared && prepared.error().code == EADDRINUSE) {
+        // Supervisor's sentence, which scripts look for; then which port, and whose.
+        return usage_error(program_, "Another program is already listening on a port that one of our HTTP servers is configured to use.  "
+                                     "Shut this program down first before starting supervisord.\n" + prepared.error().message);
+    }
     if (!prepared) return usage_error(program_, prepared.error().message);
     (*prepared)();
     return std::nullopt;

@@ -63,7 +63,7 @@ Answer read_log(const std::string& file, std::int64_t offset, std::int64_t lengt
 {
     const auto log = open_log(file);
     if (!log) return refused(log.error());
-    if (offset < 0 ? length != 0 : length < 0) return {false, kBadArguments, "BAD_ARGUMENTS", 0, false};
+    if (offset < 0 ? length != 0 : length < 0) return {false, kBadArguments, "", 0, false};
     if (offset < 0) {
         // the smallest number has no positive counterpart
         const std::int64_t wanted = std::min(offset == INT64_MIN ? INT64_MAX : -offset, std::min(log->size, kMaxText));
