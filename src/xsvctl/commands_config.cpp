@@ -151,6 +151,10 @@ Outcome commands::update(Session& session, const std::string& arguments)
 {
     auto answer = session.call("supervisor.reloadConfig");
     if (!answer) {
+        if (answer.error().is_fault(fault::kCantReread) && !session.as_supervisorctl()) {
+            session.error("ERROR: " + answer.error().text);  // as reread; Supervisor's has a Python exception here
+            return {};
+        }
         if (!answer.error().is_fault(fault::kShutdownState)) return raise(answer);
         session.error("ERROR: already shutting down");
         return {};

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "xsvctl/commands.h"
 #include "xsvctl/interrupts.h"
+#include "xsvctl/lookup.h"
 #include "xsvctl/names.h"
 
 namespace xsv::xsvctl {
@@ -42,6 +43,17 @@ void follow_log(Session& session, const std::string& path)
     });
 }
 
+/// Supervisor's client finds out from the stream, and calls it a success.
+tl::expected<bool, CallError> is_there(Session& session, std::string& name)
+{
+    if (session.as_supervisorctl()) return true;
+    auto info = call_about(session, "supervisor.getProcessInfo", name);
+    if (info) return true;
+    if (!info.error().is_fault(fault::kBadName)) return raise(info);
+    session.error(name + ": ERROR (no such process name)");
+    return false;
+}
+
 /// "-f", "-100" or nothing.
 struct Amount {
     bool follow = false;
@@ -55,12 +67,9 @@ bool parse_amount(std::string_view word, Amount& amount)
     return python_int(word, amount.bytes);
 }
 
-Outcome read_log(Session& session, std::string_view method, Value::Array params, const std::string& name,
-                 long long bytes, bool knows_names)
+/// What reading a log answered, or why not.
+Outcome print_log(Session& session, const std::string& name, Answer answer, bool knows_names)
 {
-    params.emplace_back(std::int64_t{-bytes});
-    params.emplace_back(0);
-    auto answer = session.call(method, params);
     if (answer) {
         session.out.line(answer->string() ? *answer->string() : "");
         session.out.value(Value::Struct{{"name", name}, {"text", answer->string() ? *answer->string() : ""}});
@@ -169,7 +178,7 @@ Outcome commands::tail(Session& session, const std::string& arguments)
         session.error("Error: tail requires process name");
         return {};
     }
-    const std::string name = words.front();
+    std::string name = words.front();
     const std::string channel = words.size() == 1 ? "stdout" : text::lower(words.back());
     if (channel != "stdout" && channel != "stderr") {
         session.error("Error: bad channel " + text::repr(channel));
@@ -181,11 +190,14 @@ Outcome commands::tail(Session& session, const std::string& arguments)
         return {};
     }
     if (amount.follow) {
-        follow_log(session, "/logtail/" + name + "/" + channel);
+        auto found = is_there(session, name);
+        if (!found) return tl::unexpected(found.error());
+        if (*found) follow_log(session, "/logtail/" + name + "/" + channel);
         return {};
     }
     const auto method = channel == "stdout" ? "supervisor.readProcessStdoutLog" : "supervisor.readProcessStderrLog";
-    return read_log(session, method, {name}, name, amount.bytes, true);
+    auto answer = call_about(session, method, name, {std::int64_t{-amount.bytes}, 0});
+    return print_log(session, name, std::move(answer), true);
 }
 
 Outcome commands::maintail(Session& session, const std::string& arguments)
@@ -205,7 +217,7 @@ Outcome commands::maintail(Session& session, const std::string& arguments)
         follow_log(session, "/mainlogtail");
         return {};
     }
-    return read_log(session, "supervisor.readLog", {}, "supervisord", amount.bytes, false);
+    return print_log(session, "supervisord", session.call("supervisor.readLog", {std::int64_t{-amount.bytes}, 0}), false);
 }
 
 Outcome commands::fg(Session& session, const std::string& arguments)
@@ -220,7 +232,8 @@ Outcome commands::fg(Session& session, const std::string& arguments)
         session.error("ERROR: too many process names supplied");
         return {};
     }
-    auto info = session.call("supervisor.getProcessInfo", {names[0]});
+    std::string name = names[0];
+    auto info = call_about(session, "supervisor.getProcessInfo", name);
     if (!info) {
         const CallError& error = info.error();
         if (error.kind != CallError::Kind::Fault) return raise(info);
@@ -235,7 +248,7 @@ Outcome commands::fg(Session& session, const std::string& arguments)
         session.error("ERROR: process not running");
         return {};
     }
-    return attach(session, names[0]);
+    return attach(session, name);
 }
 
 }  // namespace xsv::xsvctl

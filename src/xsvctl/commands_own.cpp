@@ -3,6 +3,7 @@
 #include "xsvctl/commands.h"
 #include "xsvctl/daemon_program.h"
 #include "xsvctl/describe.h"
+#include "xsvctl/lookup.h"
 #include "xsvctl/refusal.h"
 
 namespace xsv::xsvctl {
@@ -59,6 +60,17 @@ Outcome check_file_as_value(Session& session, const std::string& file)
     for (const auto& each : loaded.warnings) warnings.emplace_back(each.message());
     if (!loaded.mistakes.empty()) session.exit_status = exit_code::kGeneric;
     session.out.value(Value::Struct{{"mistakes", std::move(mistakes)}, {"warnings", std::move(warnings)}});
+    return {};
+}
+
+Outcome print_shown(Session& session, Answer answer, const std::string& name)
+{
+    if (!answer) return refuse(session, answer, name);
+    if (!answer->array()) return {};
+    for (const Value& row : *answer->array()) {
+        session.out.text(describe_program(row));
+        session.out.item(row);
+    }
     return {};
 }
 
@@ -131,21 +143,10 @@ Outcome commands::show(Session& session, const std::string& arguments)
 {
     session.out.list();
     const auto names = text::words(arguments);
-    std::vector<Value::Array> questions;
-    for (const auto& name : names) questions.push_back({name});
-    if (names.empty()) questions.emplace_back();
-    for (const auto& params : questions) {
-        auto answer = session.call("xsv.show", params);
-        if (!answer) {
-            auto refused = refuse(session, answer, params.empty() ? "" : *params[0].string());
-            if (!refused) return refused;
-            continue;
-        }
-        if (!answer->array()) continue;
-        for (const Value& row : *answer->array()) {
-            session.out.text(describe_program(row));
-            session.out.item(row);
-        }
+    if (names.empty()) return print_shown(session, session.call("xsv.show"), "");
+    for (std::string name : names) {
+        auto answer = call_about(session, "xsv.show", name);
+        if (auto printed = print_shown(session, std::move(answer), name); !printed) return printed;
     }
     return {};
 }
@@ -153,11 +154,12 @@ Outcome commands::show(Session& session, const std::string& arguments)
 Outcome commands::why(Session& session, const std::string& arguments)
 {
     if (text::words(arguments).size() != 1) return complain_about_usage(session, "why");
-    auto answer = session.call("xsv.why", {arguments});
-    if (!answer) return refuse(session, answer, arguments);
+    std::string name(text::trim(arguments));
+    auto answer = call_about(session, "xsv.why", name);
+    if (!answer) return refuse(session, answer, name);
     const std::string reason = answer->string() ? *answer->string() : "";
     session.out.line(reason);
-    session.out.value(Value::Struct{{"name", arguments}, {"why", reason}});
+    session.out.value(Value::Struct{{"name", name}, {"why", reason}});
     return {};
 }
 

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "xsvctl/commands.h"
+#include "xsvctl/lookup.h"
 #include "xsvctl/names.h"
 
 namespace xsv::xsvctl {
@@ -111,11 +112,9 @@ Outcome act_on_group(Session& session, const Action& action, const Name& name, c
     return {};
 }
 
-Outcome act_on_one(Session& session, const Action& action, const std::string& text, const Value::Array& more)
+Outcome act_on_one(Session& session, const Action& action, std::string text, const Value::Array& more)
 {
-    Value::Array params{text};
-    params.insert(params.end(), more.begin(), more.end());
-    auto answer = session.call(action.one, params);
+    auto answer = call_about(session, action.one, text, more);
     if (!answer && answer.error().kind != CallError::Kind::Fault) return raise(answer);
 
     const Name name = split_name(text);
@@ -128,6 +127,21 @@ Outcome act_on_one(Session& session, const Action& action, const std::string& te
     return print_result(session, action, result);
 }
 
+/// Supervisor has no method for it, so one after the other.
+Outcome clear_group(Session& session, const Name& name)
+{
+    auto all = session.call("supervisor.getAllProcessInfo");
+    if (!all) return raise(all);
+    bool any = false;
+    for (const Value& info : all->array() ? *all->array() : Value::Array{}) {
+        if (info.text("group") != name.group) continue;
+        any = true;
+        if (auto done = act_on_one(session, kClear, name.group + ":" + info.text("name"), {}); !done) return done;
+    }
+    if (!any) session.error(name.group + ": ERROR (no such group)");
+    return {};
+}
+
 Outcome act(Session& session, const Action& action, const std::vector<std::string>& names,
             const Value::Array& more = {})
 {
@@ -138,8 +152,14 @@ Outcome act(Session& session, const Action& action, const std::vector<std::strin
     }
     for (const std::string& text : names) {
         const Name name = split_name(text);
-        const bool as_group = name.whole_group && !action.group.empty();
-        auto done = as_group ? act_on_group(session, action, name, more) : act_on_one(session, action, text, more);
+        Outcome done;
+        if (name.whole_group && !action.group.empty()) {
+            done = act_on_group(session, action, name, more);
+        } else if (name.whole_group && !session.as_supervisorctl()) {
+            done = clear_group(session, name);
+        } else {
+            done = act_on_one(session, action, text, more);
+        }
         if (!done) return done;
     }
     return {};
@@ -170,10 +190,13 @@ Outcome commands::stop(Session& session, const std::string& arguments)
 
 Outcome commands::restart(Session& session, const std::string& arguments)
 {
-    const auto names = text::words(arguments);
+    auto names = text::words(arguments);
     if (names.empty()) return complain(session, "restart", "a process name", exit_code::kGeneric);
-    // Callers wait through a restart and are not refused. A daemon that does not know the method restarts as ever.
-    if (!session.as_supervisorctl()) (void)session.call("xsv.keepSockets", Value::Array{Value(Value::Array(names.begin(), names.end()))});
+    if (!session.as_supervisorctl()) {
+        names = complete_names(session, std::move(names));
+        // Callers wait through a restart and are not refused. A daemon that does not know the method restarts as ever.
+        (void)session.call("xsv.keepSockets", Value::Array{Value(Value::Array(names.begin(), names.end()))});
+    }
     if (auto stopped = act(session, kStop, names); !stopped) return stopped;
     return act(session, kStart, names);
 }

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "xsvctl/commands.h"
+#include "xsvctl/lookup.h"
 #include "xsvctl/names.h"
 
 namespace xsv::xsvctl {
@@ -21,6 +22,13 @@ bool is_stopped_state(std::int64_t state)
     return state == kStopped || state == kExited || state == kFatal || state == kUnknown;
 }
 
+void append_matching(std::vector<const Value*>& rows, const Value::Array& all, const Name& name)
+{
+    for (const Value& info : all) {
+        if (matches(info, name)) rows.push_back(&info);
+    }
+}
+
 std::vector<const Value*> select_rows(Session& session, const Value::Array& all, const std::vector<std::string>& names)
 {
     std::vector<const Value*> rows;
@@ -31,8 +39,11 @@ std::vector<const Value*> select_rows(Session& session, const Value::Array& all,
     for (const std::string& text : names) {
         const Name name = split_name(text);
         const auto before = rows.size();
-        for (const Value& info : all) {
-            if (matches(info, name)) rows.push_back(&info);
+        append_matching(rows, all, name);
+        if (rows.size() == before && !session.as_supervisorctl()) {
+            const Meaning meaning = meaning_of(all, text);
+            session.hint(meaning.hint);
+            if (!meaning.name.empty()) append_matching(rows, all, split_name(meaning.name));
         }
         if (rows.size() > before) continue;
         session.error(name.whole_group ? name.group + ": ERROR (no such group)" : text + ": ERROR (no such process)",
@@ -133,8 +144,8 @@ Outcome commands::pid(Session& session, const std::string& arguments)
         }
         return {};
     }
-    for (const std::string& name : names) {
-        auto info = session.call("supervisor.getProcessInfo", {name});
+    for (std::string name : names) {
+        auto info = call_about(session, "supervisor.getProcessInfo", name);
         if (info) {
             session.out.line(std::to_string(info->number("pid")));
             session.out.item(Value::Struct{

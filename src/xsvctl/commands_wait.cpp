@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "xsvctl/commands.h"
+#include "xsvctl/lookup.h"
 #include "xsvctl/names.h"
 #include "xsvctl/refusal.h"
 
@@ -65,11 +66,11 @@ bool can_tell(const Goal& goal, const Value& info)
 }
 
 /// Every program the name means; a call per program, except for a whole group.
-Answer look_at(Session& session, const Goal& goal)
+Answer look_at(Session& session, Goal& goal)
 {
     const Name name = split_name(goal.name);
     if (!name.whole_group) {
-        auto info = session.call("supervisor.getProcessInfo", {goal.name});
+        auto info = call_about(session, "supervisor.getProcessInfo", goal.name);
         if (info) return Value(Value::Array{*info});
         return info;
     }
@@ -95,7 +96,7 @@ bool all_there(const Goal& goal, const Value& rows)
 Outcome commands::wait(Session& session, const std::string& arguments)
 {
     constexpr auto kPause = std::chrono::milliseconds(50);
-    const auto goal = parse_goal(text::words(arguments));
+    auto goal = parse_goal(text::words(arguments));
     if (!goal) return complain_about_usage(session, "wait");
     const Time deadline = BootClock::now() + goal->timeout;
     for (;;) {

@@ -87,6 +87,7 @@ bool exists_for(const Option& option, const Options& options)
 // An abbreviation is fine as long as it can mean only one option.
 Result<const Option*> find_long(std::string_view name, const Options& options)
 {
+    if (name == "history-file" && !options.as_supervisorctl) name = "history_file";  // as Supervisor's help spells it
     std::vector<const Option*> candidates;
     for (const Option& option : all_options()) {
         if (option.name.empty() || !exists_for(option, options)) continue;

@@ -11,7 +11,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "sys/fd.h"
+#include "sys/files.h"
 #include "xsvctl/session.h"
 
 namespace xsv::xsvctl {
@@ -21,6 +23,7 @@ namespace {
 volatile std::sig_atomic_t reading = 0, interrupted = 0;
 Prompt::Complete completer;
 constexpr int kHistoryLines = 1000;
+constexpr std::size_t kHistoryBytes = 16 << 20;
 
 void on_interrupt(int)
 {
@@ -30,6 +33,26 @@ void on_interrupt(int)
     }
     [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, "\n", 1);
     ::_exit(0);
+}
+
+// One line each, as Supervisor's client keeps it; libedit's own form would be unreadable to that, and the other way round.
+void load_history(const std::string& file)
+{
+    if (file.empty()) return;
+    auto text = sys::read_file(file, kHistoryBytes);
+    if (!text) return;
+    for (const std::string& line : text::split(*text, '\n')) {
+        if (!line.empty()) add_history(line.c_str());
+    }
+}
+
+// At once: the shell may end by a signal, and there may be two of them.
+void append_to_history(const std::string& file, std::string line)
+{
+    if (file.empty()) return;
+    line += '\n';
+    const sys::UniqueFd fd(::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+    if (fd) [[maybe_unused]] auto written = ::write(fd.get(), line.data(), line.size());
 }
 
 char** complete_word(const char* word, int, int)
@@ -62,12 +85,11 @@ Prompt::Prompt(std::string text, std::string history_file, Complete complete)
     rl_completer_word_break_characters = const_cast<char*>(" \t\n");
     using_history();
     stifle_history(kHistoryLines);
-    if (!history_file_.empty()) read_history(history_file_.c_str());
+    load_history(history_file_);
 }
 
 Prompt::~Prompt()
 {
-    if (terminal_ && !history_file_.empty()) write_history(history_file_.c_str());
     std::signal(SIGINT, SIG_DFL);
 }
 
@@ -86,7 +108,10 @@ std::optional<std::string> Prompt::read()
         line = read_line();
     }
     reading = 0;
-    if (terminal_ && line && !line->empty()) add_history(line->c_str());
+    if (terminal_ && line && !line->empty()) {
+        add_history(line->c_str());
+        append_to_history(history_file_, *line);
+    }
     return line;
 }
 

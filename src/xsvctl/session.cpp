@@ -75,8 +75,14 @@ void Session::explain(const CallError& error)
     const std::string advice = advise(error, transport_.server(), config_file_);
     if (advice.empty()) return;
     explained_ = true;
+    hint(advice);
+}
+
+void Session::hint(std::string_view line)
+{
+    if (as_supervisorctl() || line.empty()) return;
     out.flush();
-    std::fprintf(stderr, "%s\n", advice.c_str());
+    std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
 }
 
 std::optional<std::string> Session::ask(std::string_view question)

@@ -50,6 +50,8 @@ public:
     void set_exit_from(int fault_code, int ignored = fault::kSuccess);
     /// One line on stderr that says what to do about a daemon that cannot be reached; silent as supervisorctl.
     void explain(const CallError& error);
+    /// A line on stderr, if there is one; silent as supervisorctl.
+    void hint(std::string_view line);
 
     /// Asks on stdout and reads one line of stdin; nullopt at its end.
     std::optional<std::string> ask(std::string_view question);

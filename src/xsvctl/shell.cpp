@@ -61,7 +61,8 @@ void Shell::execute(std::string_view line)
             outcome = tl::unexpected(CallError{CallError::Kind::EndOfInput, 0, ""});
             break;
         }
-        outcome = try_it();  // also without new credentials: Supervisor's client does, and prints its error line
+        // Also without new credentials: Supervisor's client does, and prints its error line.
+        if (again || session_.as_supervisorctl()) outcome = try_it();
         if (!again) break;
     }
     if (!outcome) print_failure(outcome.error());

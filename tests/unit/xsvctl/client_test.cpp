@@ -6,6 +6,7 @@
 #include "xsvctl/completion.h"
 #include "xsvctl/describe.h"
 #include "xsvctl/diagnosis.h"
+#include "xsvctl/lookup.h"
 #include "xsvctl/names.h"
 #include "xsvctl/options.h"
 #include "xsvctl/output.h"
@@ -209,4 +210,43 @@ TEST_CASE("show prints what a program has to say, also what this client never he
     CHECK(text.find("restarts") == std::string::npos);
     CHECK(text.find("  brand new         a 1\n") != std::string::npos);
     CHECK(text.find("  callers           from ::1\n                    from ::2\n") != std::string::npos);
+}
+
+namespace {
+
+Value::Array processes(std::vector<std::pair<std::string, std::string>> names)
+{
+    Value::Array all;
+    for (auto& [group, name] : names) all.emplace_back(Value::Struct{{"group", group}, {"name", name}});
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("a bare name means the one process that has it, whichever its group", "[names]")
+{
+    const auto all = processes({{"sleeper", "sleeper"}, {"grp", "ga"}, {"grp", "both"}, {"other", "both"}, {"many", "many_00"}});
+    CHECK(meaning_of(all, "ga").name == "grp:ga");
+    CHECK(meaning_of(all, "many_00").name == "many:many_00");
+    CHECK(meaning_of(all, "sleeper").name == "sleeper");
+    CHECK(meaning_of(all, "both").name.empty());
+    CHECK(meaning_of(all, "other:ga").name.empty());
+}
+
+TEST_CASE("a name nobody has is answered with what may have been meant", "[names]")
+{
+    const auto all = processes({{"sleeper", "sleeper"}, {"grp", "both"}, {"other", "both"}});
+    CHECK(meaning_of(all, "both").hint == "xsvctl: both is in 2 groups: say grp:both or other:both");
+    CHECK(meaning_of(all, "grp").hint == "xsvctl: grp is a group: grp:* means all of its processes");
+    CHECK(meaning_of(all, "sleper").hint == "xsvctl: did you mean sleeper?");
+    CHECK(meaning_of(all, "gpr:*").hint == "xsvctl: did you mean grp:*?");
+    CHECK(meaning_of(all, "somethingelse").hint.empty());
+    CHECK(meaning_of({}, "x").hint.empty());
+}
+
+TEST_CASE("the option for the history is known by both of Supervisor's spellings", "[options]")
+{
+    CHECK(parse_options({"xsvctl", "--history-file", "x"})->history_file == "x");
+    CHECK(parse_options({"xsvctl", "--history_file=x"})->history_file == "x");
+    CHECK(option_error({"supervisorctl", "--history-file", "x"}) == "option --history-file not recognized");
 }
