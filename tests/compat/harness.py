@@ -33,16 +33,44 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 USER, PASSWORD = "user", "123"
 
-# What differs on purpose, and why. A script's step names one of these keys to be left out of the comparison.
+class Meant:
+    """A difference on purpose: why, how a step that has it is compared, and where it shows: "daemon" when xsvd runs, "client"
+    when our client is called xsvctl (called supervisorctl it differs in nothing), "both" everywhere."""
+
+    def __init__(self, where, compared, reason):
+        assert where in ("daemon", "client", "both")
+        assert compared in ("masked", "sorted", "worked or failed", "not at all")
+        self.where, self.compared, self.reason = where, compared, reason
+
+    def applies(self, daemon, client):
+        return self.where == "both" or (daemon == "xsvd" if self.where == "daemon" else client == "xsvctl")
+
+
 MEANT_DIFFERENCES = {
-    "place": "the file and line at the end of an exception line are those of the client's own source",
-    "traceback": "a syntax error in the configuration is a usage error here, not a Python traceback",
-    "fg-end": "fg ends at once at the end of its input and at Ctrl-C; Supervisor's waits for its log streams to end",
-    "group-order": "Supervisor's client goes through a Python set, whose order is a matter of luck",
-    "finish-order": "programs that are waited for are reported in the order in which they finish",
-    "mistake-text": "xsvd names file, line and key of every mistake in a configuration; Supervisor stops at the first",
-    "log-text": "the daemon's log tells what happened inside, moment by moment",
-    "encoding": "bytes of a log are passed on as they are, so no warning about the terminal's encoding is needed",
+    "place": Meant("both", "masked", "the file and line at the end of an exception line are those of the client's own source"),
+    "fg-end": Meant("both", "masked", "fg ends at once at the end of its input and at Ctrl-C; Supervisor's waits for its log "
+                    "streams to end (C7)"),
+    "encoding": Meant("both", "masked", "bytes of a log are passed on as they are, so no warning about the terminal's encoding "
+                      "is needed"),
+    "more-members": Meant("daemon", "masked", "structs have members of ours, all named xsv_…"),
+    "traceback": Meant("both", "worked or failed", "a syntax error in the configuration is a usage error here, not a Python "
+                       "traceback (C10)"),
+    "group-order": Meant("both", "sorted", "Supervisor's client goes through a Python set, whose order is a matter of luck"),
+    "finish-order": Meant("both", "sorted", "programs that are waited for are reported in the order in which they finish"),
+    "log-text": Meant("both", "worked or failed", "the daemon's log tells what happened inside, moment by moment"),
+    "mistake-text": Meant("daemon", "masked", "xsvd names file, line and key of every mistake in a configuration; Supervisor "
+                          "stops at the first"),
+    "lock-first": Meant("daemon", "worked or failed", "a second daemon of the same configuration is refused by a lock before it "
+                        "touches a file (B16)"),
+    "stopping-is-no-start": Meant("daemon", "not at all", "startProcess without waiting while STOPPING answered true and did "
+                                  "nothing (B28)"),
+    "clear-of-the-dead": Meant("daemon", "not at all", "the log of a program that is not alive is emptied, too (B13)"),
+    "at-once": Meant("daemon", "not at all", "deaths and deferred answers are noticed at once, not up to a second late (B2)"),
+    "bare-name": Meant("both", "not at all", "xsvd and xsvctl take a process's bare name where only one group has it"),
+    "clear-group": Meant("client", "not at all", "xsvctl clears the logs of a group (C4)"),
+    "follow-fails": Meant("client", "not at all", "tail -f of an unknown program is an error with code 1 (C3)"),
+    "update-error": Meant("client", "not at all", "update says what is wrong with the file, as reread does (C6)"),
+    "own-command": Meant("client", "not at all", "reload, help and the usage text are xsvctl's own"),
 }
 
 
@@ -63,7 +91,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 class UnixTransport(xmlrpc.client.Transport):
     def __init__(self, path):
-        super().__init__(headers=[("Authorization", "Basic " + _basic(USER, PASSWORD))])
+        super().__init__(headers=[("Authorization", "Basic " + basic(USER, PASSWORD))])
         self.path = path
 
     def make_connection(self, host):
@@ -79,7 +107,7 @@ class UnixTransport(xmlrpc.client.Transport):
             del self.make_connection
 
 
-def _basic(user, password):
+def basic(user, password):
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
@@ -237,6 +265,15 @@ class Sandbox:
                 raise AssertionError(f"{self.daemon}: {name} is {state}, not {' or '.join(states)}")
             time.sleep(0.05)
 
+    def until(self, is_so):
+        """False when it has not become so for too long."""
+        deadline = time.monotonic() + PATIENCE
+        while not is_so():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.03)
+        return True
+
     def wait_for_text(self, name, text):
         """Until a file of the sandbox contains a text."""
         deadline = time.monotonic() + PATIENCE
@@ -281,6 +318,7 @@ class Sandbox:
         text = re.sub(r"(\d+ days?, )?\b\d+:\d\d:\d\d\b", "UPTIME", text)
         text = re.sub(r"\b[A-Z][a-z]{2} \d\d \d\d:\d\d [AP]M", "DATE", text)
         text = re.sub(r"(?m)^(ready> )?[1-9]\d*$", r"\1PID", text)
+        text = re.sub(r"---\w+-[a-z0-9_]{8}\.log", "---RANDOM.log", text)
         return re.sub(r"file: \S+ line: \d+", "file: F line: N", text)
 
 
@@ -389,26 +427,92 @@ class Terminal:
 # --- scripts ---------------------------------------------------------------------------------------------------------
 
 class Step:
-    """One command of a script. `differs` names a key of MEANT_DIFFERENCES where the comparison is looser:
-    "finish-order" and "group-order" compare sorted lines, "log-text" and "traceback" whether the exit code is 0,
-    "mistake-text" nothing behind CANT_REREAD when the daemons differ."""
+    """One command of a script. `differs` names some of MEANT_DIFFERENCES."""
 
-    def __init__(self, *arguments, stdin="", config=True, differs=None):
-        assert differs is None or differs in MEANT_DIFFERENCES
-        self.arguments, self.stdin, self.config, self.differs = arguments, stdin, config, differs
+    def __init__(self, *arguments, stdin="", config=True, differs=""):
+        self.arguments, self.stdin, self.config, self.differs = arguments, stdin, config, differs.split()
+        assert all(each in MEANT_DIFFERENCES for each in self.differs), differs
+
+    def __str__(self):
+        return " ".join(self.arguments) + (f" <<< {self.stdin!r}" if self.stdin else "")
 
     def __call__(self, sandbox):
         return sandbox.run(*self.arguments, stdin=self.stdin, config=self.config)
 
-    def view(self, result, with_stderr=True, same_daemon=True):
-        if self.differs in ("log-text", "traceback"):
-            return ("failed" if result.code else "worked",)
+    def view(self, result, daemon, client):
+        """What of a result is compared between Supervisor's pair and this one."""
+        meant = {key: MEANT_DIFFERENCES[key].compared for key in self.differs
+                 if MEANT_DIFFERENCES[key].applies(daemon, client)}
+        if "not at all" in meant.values():
+            return None
+        if "worked or failed" in meant.values():
+            return "failed" if result.code else "worked"
         out = result.out
-        if self.differs in ("finish-order", "group-order"):
+        if "sorted" in meant.values():
             out = "\n".join(sorted(out.splitlines()))
-        if self.differs == "mistake-text" and not same_daemon:
+        if "mistake-text" in meant:
             out = re.sub(r"(?s)CANT_REREAD: .*", "CANT_REREAD", re.sub("<Fault 92: [\"']", "<Fault 92: ", out))
-        return (out, result.err, result.code) if with_stderr else (out, result.code)
+        # Called xsvctl, our client adds lines of advice on stderr.
+        return (out, result.code) if client == "xsvctl" else (out, result.err, result.code)
+
+
+class Call(Step):
+    """An XML-RPC call by Python's own client; `only` keeps some members of the structs in the answer."""
+
+    MOMENTS = {"pid", "now", "start", "stop"}
+
+    def __init__(self, method, *params, only=None, differs=""):
+        super().__init__(method, *map(repr, params), differs=differs)
+        self.method, self.params, self.only = method, params, only
+
+    def __call__(self, sandbox):
+        call = sandbox.server()
+        for part in self.method.split("."):
+            call = getattr(call, part)
+        try:
+            answer = call(*self.params)
+        except xmlrpc.client.Fault as fault:
+            return Result(f"Fault {fault.faultCode}: {sandbox.mask(fault.faultString)}", "", fault.faultCode)
+        return Result(self.text(sandbox, answer), "", 0)
+
+    def text(self, sandbox, value):
+        if isinstance(value, list):
+            return "\n".join(self.text(sandbox, each) for each in value) if value else "[]"
+        if not isinstance(value, dict):
+            return sandbox.mask(repr(value))
+        members = {key: "MOMENT" if key in self.MOMENTS and member else member for key, member in value.items()
+                   if not key.startswith("xsv_") and (self.only is None or key in self.only)}
+        return sandbox.mask(repr(members))
+
+
+class Log(Step):
+    """The first `lines` lines of the daemon's log that contain a text, once they are there, without their times."""
+
+    def __init__(self, about, lines, differs=""):
+        super().__init__("daemon.log", about, differs=differs)
+        self.about, self.lines = about, lines
+
+    def __call__(self, sandbox):
+        found = []
+
+        def is_there():
+            found[:] = [line for line in sandbox.read("daemon.log").splitlines() if self.about in line]
+            return len(found) >= self.lines
+        if not sandbox.until(is_there):
+            raise AssertionError(f"{sandbox.daemon}: not {self.lines} lines about {self.about!r}:\n" + sandbox.read("daemon.log"))
+        text = "\n".join(line[24:] for line in found[:self.lines])
+        return Result(sandbox.mask(re.sub(r"\(\d{2,}\)", "(PID)", text)), "", 0)
+
+
+class Look(Step):
+    """A fact about the sandbox: what a function of it returns."""
+
+    def __init__(self, function, differs=""):
+        super().__init__(function.__name__, differs=differs)
+        self.function = function
+
+    def __call__(self, sandbox):
+        return Result(sandbox.mask(str(self.function(sandbox))), "", 0)
 
 
 def wait(name, *states):
@@ -459,7 +563,7 @@ class References:
 
     def _file(self, name):
         state = hashlib.sha256("".join(sorted(os.listdir(os.path.join(SUPERVISOR, "download")))).encode())
-        for source in ("harness.py", "scripts.py"):
+        for source in sorted(name for name in os.listdir(HERE) if name == "harness.py" or name.startswith("scripts")):
             with open(os.path.join(HERE, source), "rb") as file:
                 state.update(file.read())
         return os.path.join(SUPERVISOR, f"reference-{name}-{state.hexdigest()[:16]}.json")
@@ -499,14 +603,12 @@ class CompatCase(unittest.TestCase):
             got = pool.submit(run_script, daemon, client, config, steps)
             wanted, got = wanted.result(), got.result()
         commands = [step for step in steps if isinstance(step, Step)]
-        # Called xsvctl, our client adds a line of advice on stderr.
-        with_stderr, same = client != "xsvctl", daemon == "supervisord"
 
         def views(results):
-            return [step.view(result, with_stderr, same) for step, result in zip(commands, results)]
+            return [step.view(result, daemon, client) for step, result in zip(commands, results)]
 
         if views(wanted) != views(got):   # what was kept may have been bad luck of Supervisor's
             wanted = references.get(name, config, steps, fresh=True)
         for number, (step, want, have) in enumerate(zip(commands, views(wanted), views(got)), 1):
-            with self.subTest(step=number, command=" ".join(step.arguments), stdin=step.stdin):
+            with self.subTest(step=number, command=str(step)):
                 self.assertEqual(want, have)

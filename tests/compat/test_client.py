@@ -6,6 +6,7 @@ import unittest
 
 import scripts
 from harness import CompatCase, Sandbox
+from scripts_all import EVERY, ABOUT_THE_DAEMON
 
 
 class CalledSupervisorctl(CompatCase):
@@ -20,13 +21,15 @@ OWN = {"help_texts", "options", "syntax", "unreachable", "sectionless", "shuttin
 
 
 def _add(case, name, client):
-    config, steps = scripts.EVERY[name]
+    config, steps = EVERY[name]
     test = lambda self: self.compare(name, config, steps, "supervisord", client)
     test.length = len(steps)
     setattr(case, "test_" + name, test)
 
 
-for _name in scripts.EVERY:
+for _name in EVERY:
+    if _name in ABOUT_THE_DAEMON:
+        continue
     _add(CalledSupervisorctl, _name, "link")
     if _name not in OWN:
         _add(CalledXsvctl, _name, "xsvctl")

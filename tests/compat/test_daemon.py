@@ -2,7 +2,7 @@
 
 import unittest
 
-import scripts
+from scripts_all import EVERY
 from harness import CompatCase
 
 
@@ -10,12 +10,16 @@ class DrivenBySupervisorctl(CompatCase):
     """The real supervisorctl cannot tell which daemon it talks to."""
 
 
-class DrivenByXsvctl(CompatCase):
+class DrivenByOurSupervisorctl(CompatCase):
     """Our pair, under Supervisor's name, against Supervisor's pair."""
 
 
+class DrivenByXsvctl(CompatCase):
+    """Our pair under its own name."""
+
+
 def _add(case, name, client):
-    config, steps = scripts.EVERY[name]
+    config, steps = EVERY[name]
     test = lambda self: self.compare(name, config, steps, "xsvd", client)
     test.length = len(steps)
     setattr(case, "test_" + name, test)
@@ -23,11 +27,15 @@ def _add(case, name, client):
 
 # These say nothing about a daemon.
 CLIENT_ONLY = {"help_texts", "options", "unreachable", "sectionless"}
+# Under its own name our client has its own help, usage text, advice and reload.
+OWN = {"syntax", "shutting_down", "piped_shell", "life_of_a_daemon"}
 
-for _name in scripts.EVERY:
+for _name in EVERY:
     if _name not in CLIENT_ONLY:
         _add(DrivenBySupervisorctl, _name, "supervisorctl")
-        _add(DrivenByXsvctl, _name, "link")
+        _add(DrivenByOurSupervisorctl, _name, "link")
+        if _name not in OWN:
+            _add(DrivenByXsvctl, _name, "xsvctl")
 
 
 if __name__ == "__main__":
