@@ -108,9 +108,10 @@ std::optional<std::string> Prompt::read()
         line = read_line();
     }
     reading = 0;
-    if (terminal_ && line && !line->empty()) {
+    if (terminal_ && line && !line->empty() && *line != last_) {
         add_history(line->c_str());
         append_to_history(history_file_, *line);
+        last_ = *line;
     }
     return line;
 }

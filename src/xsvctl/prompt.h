@@ -22,7 +22,7 @@ public:
     bool was_interrupted() const;       ///< the last read() ended by Ctrl-C
 
 private:
-    std::string text_, history_file_;
+    std::string text_, history_file_, last_;
     bool terminal_ = false;
 };
 

@@ -372,10 +372,11 @@ class Terminal:
 
     def __init__(self, sandbox, command):
         self.sandbox, self.out, self.typed = sandbox, b"", 0
+        env = sandbox.environment()   # there are other threads: as little as possible happens in the child
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(sandbox.folder)
-            os.execve(command[0], command, sandbox.environment())
+            os.execve(command[0], command, env)
 
     def wait_for(self, *texts):
         """Until these have come since the last thing typed, in this order."""
