@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -35,7 +36,7 @@ public:
     bool send(std::string message, sys::UniqueFd fd = {});
     /// The same, but the descriptor stays the caller's (it is duplicated).
     bool send_copy_of(std::string message, int fd);
-    std::size_t queued() const { return queued_bytes_; }
+    std::size_t queued() const { return queued_bytes_; }  ///< from any thread
     int fd() const { return socket_.get(); }
 
     /// The two ends of a new channel, close-on-exec and non-blocking.
@@ -56,7 +57,7 @@ private:
     OnMessage on_message_;
     OnClosed on_closed_;
     std::deque<Packet> out_;
-    std::size_t queued_bytes_ = 0;
+    std::atomic<std::size_t> queued_bytes_ = 0;
     std::string partial_;
     sys::UniqueFd partial_fd_;
     bool assembling_ = false;

@@ -11,6 +11,7 @@ namespace {
 using wire::Value;
 
 constexpr Duration kDrainTime = std::chrono::seconds(5);
+constexpr Duration kSendTime = std::chrono::seconds(1);
 constexpr Duration kMountsAge = std::chrono::seconds(1);
 constexpr std::size_t kStatsQueue = event::Channel::kMaxQueue / 4;  // when more waits, statistics and lines stay out
 
@@ -39,21 +40,23 @@ Scribe::Scribe(event::Loop& loop, sys::UniqueFd channel)
       channel_(
           loop, std::move(channel), "engine",
           [this](std::string_view message, sys::UniqueFd fd) { on_message(message, std::move(fd)); },
-          [this] { shut_down(); })
+          [this] { shut_down(); }),
+      outbox_(mailbox_, channel_, [this](Value message) { send(std::move(message)); })
 {
     log::divert([this, main = std::this_thread::get_id()](log::Level level, std::string_view line) {
         Value message = Value::Struct{{"type", "log"}, {"level", static_cast<int>(level)}, {"line", line}};
         if (std::this_thread::get_id() == main)
             send(std::move(message));
         else
-            mailbox_.post([this, message = std::move(message)] { send(message); });
+            outbox_.tell(std::move(message));
     });
 }
 
 void Scribe::send(Value message)
 {
-    const bool is_reply = message.text("type") == "reply";
-    if (is_reply || channel_.queued() < kStatsQueue) channel_.send(wire::encode(message));
+    const std::string type = message.text("type");
+    const bool may_wait = type == "stats" || type == "log";
+    if (!may_wait || channel_.queued() < kStatsQueue) channel_.send(wire::encode(message));
 }
 
 Writer& Scribe::writer_of(const std::string& file)
@@ -70,9 +73,7 @@ Writer& Scribe::writer_of(const std::string& file)
     }
     if (!writers_.contains(device) && writers_.size() >= kMaxWriters) device = writers_.rbegin()->first;
     std::shared_ptr<Writer>& writer = writers_[device];
-    if (!writer)
-        writer = std::make_shared<Writer>(
-            [this](Value message) { mailbox_.post([this, message = std::move(message)] { send(message); }); });
+    if (!writer) writer = std::make_shared<Writer>(outbox_);
     return *writer;
 }
 
@@ -163,11 +164,18 @@ void Scribe::shut_down()
                 mailbox_.post([this] {
                     if (--undrained_ > 0) return;
                     writers_.clear();  // joins their threads: none of them hangs
-                    loop_.stop();
+                    drained_at_ = loop_.now();
+                    end_when_sent();
                 });
             });
         });
     }
+}
+
+void Scribe::end_when_sent()
+{
+    if (channel_.queued() == 0 || loop_.now() - drained_at_ > kSendTime) return loop_.stop();
+    send_timer_ = loop_.after(std::chrono::milliseconds(5), "end", [this] { end_when_sent(); });
 }
 
 }  // namespace xsv::scribe

@@ -11,6 +11,7 @@
 #include "event/loop.h"
 #include "scribe/mailbox.h"
 #include "scribe/mounts.h"
+#include "scribe/outbox.h"
 #include "scribe/writer.h"
 
 namespace xsv::scribe {
@@ -29,6 +30,7 @@ private:
     void on_ready();
     void on_request(const std::string& type, const wire::Value& message, sys::UniqueFd fd);
     void shut_down();
+    void end_when_sent();
 
     Writer& writer_of(const std::string& file);
     void drop(const std::string& key);
@@ -44,8 +46,10 @@ private:
     bool naming_ = false;
     std::size_t undrained_ = 0;
     bool ending_ = false;
-    event::WatchPtr deadline_;
+    event::WatchPtr deadline_, send_timer_;
+    Time drained_at_{};
     event::Channel channel_;
+    Outbox outbox_;
 };
 
 }  // namespace xsv::scribe

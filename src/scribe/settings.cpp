@@ -29,6 +29,12 @@ SinkSettings SinkSettings::from(const wire::Value& message)
     settings.backups = static_cast<int>(std::clamp<std::int64_t>(message.number("backups"), 0, kMaxBackups));
     settings.syslog = message.flag("syslog");
     settings.strip_ansi = message.flag("strip_ansi");
+    settings.listener = message.flag("listener");
+    settings.events = message.flag("events");
+    if (settings.listener)
+        settings.syslog = false;
+    else
+        settings.capture = std::max<std::int64_t>(message.number("capture"), 0);
     settings.on_full = message.text("on_full") == "block" ? OnFull::block : OnFull::drop;
     settings.mode = static_cast<mode_t>(message.number("mode", 0644)) & 0666;
     if (settings.mode == 0) settings.mode = 0644;

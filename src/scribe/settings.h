@@ -21,6 +21,9 @@ struct SinkSettings {
     int backups = 0;
     bool syslog = false;
     bool strip_ansi = false;
+    std::int64_t capture = 0;  ///< bytes kept of what stands between the capture tokens; 0: they are ordinary text
+    bool events = false;       ///< the engine wants to see the text too
+    bool listener = false;     ///< the engine wants every byte as it is; no capture, no syslog
     OnFull on_full = OnFull::drop;
     mode_t mode = 0644;
 

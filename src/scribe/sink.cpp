@@ -13,6 +13,8 @@ namespace {
 
 constexpr Duration kShortestPause = std::chrono::milliseconds(100);
 constexpr Duration kLongestPause = std::chrono::seconds(1);
+constexpr Duration kShortestHold = std::chrono::milliseconds(1);
+constexpr Duration kLongestHold = std::chrono::milliseconds(100);
 
 /// Where thrown-away bytes go without being copied.
 int null_device()
@@ -23,18 +25,23 @@ int null_device()
 
 }  // namespace
 
-Sink::Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> target, Syslog& syslog)
+Sink::Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> target, Syslog& syslog,
+           Outbox& outbox)
     : pipe_(std::move(pipe)),
       settings_(std::move(settings)),
       target_(std::move(target)),
       syslog_(syslog),
+      outbox_(outbox),
       capacity_(std::max(4096, ::fcntl(pipe_.get(), F_GETPIPE_SZ)))
 {
+    captured_.set_limit(static_cast<std::size_t>(settings_.capture));
 }
 
 void Sink::configure(SinkSettings settings, std::shared_ptr<Target> target)
 {
+    if (settings.capture == 0) add_text(capture_.rest());
     settings_ = std::move(settings);
+    captured_.set_limit(static_cast<std::size_t>(settings_.capture));
     target_ = std::move(target);
 }
 
@@ -53,10 +60,12 @@ void Sink::leave()
 
 Sink::Turn Sink::turn(Time now)
 {
-    if (!target_ && !settings_.syslog) return discard(false);
+    if (!target_ && !must_look()) return discard(false);
     const Turn turn = take(now);
     if (turn == Turn::later)
         pause_ = std::clamp(pause_ * 2, kShortestPause, kLongestPause);
+    else if (turn == Turn::held)
+        pause_ = std::clamp(pause_ * 2, kShortestHold, kLongestHold);
     else if (turn != Turn::wait)
         pause_ = {};
     return turn;
@@ -64,8 +73,10 @@ Sink::Turn Sink::turn(Time now)
 
 Sink::Turn Sink::take(Time now)
 {
-    if (target_ && !target_->is_usable(now)) return refused(now);
-    if (must_look() || !pending_.empty() || !target_->splices()) return copy(now);
+    const bool is_usable = !target_ || target_->is_usable(now);
+    // The engine's part does not depend on the disk, unless the owner wants the program to wait for it.
+    if (!is_usable && (!must_tell() || !pending_.empty() || settings_.on_full == OnFull::block)) return refused(now);
+    if (must_look() || !pending_.empty() || !target_->splices()) return copy(now, is_usable);
     std::int64_t most = is_shared() ? waiting() : static_cast<std::int64_t>(Target::kChunk);
     if (most == 0) return moved(0);
     std::int64_t total = 0;
@@ -77,7 +88,7 @@ Sink::Turn Sink::take(Time now)
     } while (done.bytes > 0 && most > 0 && is_shared() && target_->is_usable(now));
     if (done.would_block && total == 0) return Turn::wait;
     if (total > 0 || done.from_empty) return moved(total);
-    return target_->splices() ? refused(now) : copy(now);
+    return target_->splices() ? refused(now) : copy(now, true);
 }
 
 /// Where several programs share a file, all that is in the pipe goes at once: it ends where a write ended, while a
@@ -114,10 +125,11 @@ Duration Sink::pace(Time now)
     return pace_;
 }
 
-Sink::Turn Sink::copy(Time now)
+Sink::Turn Sink::copy(Time now, bool is_usable)
 {
     std::int64_t taken = 0;
     if (pending_.empty()) {
+        if (must_tell() && is_telling_ && !outbox_.has_room()) return Turn::held;
         static thread_local std::string buffer(Target::kChunk, '\0');
         if (is_shared()) buffer.resize(std::max(buffer.size(), static_cast<std::size_t>(waiting())));
         const ssize_t length = ::read(pipe_.get(), buffer.data(), buffer.size());
@@ -126,7 +138,7 @@ Sink::Turn Sink::copy(Time now)
         look_at({buffer.data(), static_cast<std::size_t>(length)});
     }
     while (target_ && !pending_.empty()) {
-        const Target::Moved done = target_->write(pending_, now);
+        const Target::Moved done = is_usable ? target_->write(pending_, now) : Target::Moved{};
         pending_.erase(0, static_cast<std::size_t>(done.bytes));
         if (done.bytes > 0) continue;
         moved(taken);
@@ -138,12 +150,35 @@ Sink::Turn Sink::copy(Time now)
 
 void Sink::look_at(std::string_view chunk)
 {
+    if (settings_.listener && is_telling_) outbox_.output(settings_.key, chunk);
+    if (settings_.capture == 0) return add_text(chunk);
+    capture_.feed(
+        chunk,
+        [this](std::string_view piece) {
+            if (!capture_.is_open()) return add_text(piece);
+            captured_.add(settings_.strip_ansi ? filter_.strip(piece) : std::string(piece));
+        },
+        [this] {
+            std::string data = captured_.take();
+            if (is_telling_) outbox_.captured(settings_.key, std::move(data));
+        });
+}
+
+void Sink::add_text(std::string_view text)
+{
     if (settings_.strip_ansi)
-        pending_ = filter_.strip(chunk);
+        add(filter_.strip(text));
     else
-        pending_ = chunk;
+        add(text);
+}
+
+/// The manual's rule, unlike Supervisor's (bug B4): what is captured is no output.
+void Sink::add(std::string_view text)
+{
+    pending_ += text;
+    if (settings_.events && !settings_.listener && is_telling_) outbox_.output(settings_.key, text);
     if (!settings_.syslog) return;
-    lines_.feed(pending_, [this](std::string_view line) {
+    lines_.feed(text, [this](std::string_view line) {
         if (!syslog_.send(fmt::format("{} {}", settings_.name, line)))
             lost_ += target_ ? 0 : static_cast<std::int64_t>(line.size());
     });
@@ -184,7 +219,8 @@ void Sink::give_up_waiting(Time now)
 
 void Sink::finish()
 {
-    if (settings_.strip_ansi) pending_ += filter_.rest();
+    add_text(capture_.rest());
+    if (settings_.strip_ansi) add(filter_.rest());
     lines_.flush([this](std::string_view line) { syslog_.send(fmt::format("{} {}", settings_.name, line)); });
     if (target_ && !pending_.empty()) target_->write(pending_, BootClock::now());
     pending_.clear();

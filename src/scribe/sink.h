@@ -7,6 +7,8 @@
 
 #include "event/loop.h"
 #include "scribe/ansi.h"
+#include "scribe/capture.h"
+#include "scribe/outbox.h"
 #include "scribe/settings.h"
 #include "scribe/syslog.h"
 #include "scribe/target.h"
@@ -17,7 +19,9 @@ namespace xsv::scribe {
 /// One pipe and where its bytes go.
 ///
 /// splice moves and consumes in one step, so a scribe that is killed loses and doubles nothing. Only where bytes must
-/// be looked at (escape sequences, syslog) or the target cannot splice are they read, at most one chunk ahead.
+/// be looked at (escape sequences, syslog, capture, the engine) or the target cannot splice are they read, at most one
+/// chunk ahead: that much a killed scribe loses of such a sink, plus an unfinished capture and what the engine has not
+/// yet taken (Outbox). Nothing comes twice.
 class Sink {
 public:
     enum class Turn {
@@ -26,18 +30,21 @@ public:
         empty,  ///< nothing was there
         wait,   ///< the target takes nothing now: wait until its descriptor is writable
         later,  ///< the target refuses; ask again after pause()
+        held,   ///< the engine takes nothing now; the same
     };
     enum class Mode { idle, watched, paced, waiting, resting };  ///< where the writer keeps it
 
     static constexpr Duration kPace = std::chrono::milliseconds(1);
     static constexpr Duration kShortestPace = std::chrono::microseconds(50);
 
-    Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> target, Syslog& syslog);
+    Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> target, Syslog& syslog,
+         Outbox& outbox);
 
     void configure(SinkSettings settings, std::shared_ptr<Target> target);
     Turn turn(Time now);
     void give_up_waiting(Time now);  ///< the target took nothing for too long: on_full decides from now on
-    void finish();                   ///< hands on what was held back for the end of a line or a sequence
+    void finish();                   ///< hands on what was held back for the end of a line, a sequence or a token
+    void stop_telling() { is_telling_ = false; }  ///< the engine is gone: its part is thrown away
 
     /// From now on only what is in the pipe at this moment (rule of "drop": drained, then closed).
     void leave();
@@ -64,19 +71,26 @@ public:
 
 private:
     Turn take(Time now);
-    Turn copy(Time now);
+    Turn copy(Time now, bool is_usable);
     std::int64_t waiting() const;
     Turn refused(Time now);
     Turn discard(bool counts);
     Turn moved(std::int64_t bytes);
     void look_at(std::string_view chunk);
+    void add_text(std::string_view text);
+    void add(std::string_view text);
     bool is_shared() const { return target_.use_count() > 1; }
-    bool must_look() const { return settings_.strip_ansi || settings_.syslog; }
+    bool must_tell() const { return settings_.capture > 0 || settings_.events || settings_.listener; }
+    bool must_look() const { return settings_.strip_ansi || settings_.syslog || must_tell(); }
 
     sys::UniqueFd pipe_;
     SinkSettings settings_;
     std::shared_ptr<Target> target_;  // may be absent: syslog only, or nowhere
     Syslog& syslog_;
+    Outbox& outbox_;
+    bool is_telling_ = true;
+    Capture capture_;
+    CaptureBuffer captured_;
     AnsiFilter filter_;
     LineCutter lines_;
     std::string pending_;  // read, and not yet written

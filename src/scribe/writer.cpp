@@ -20,12 +20,13 @@ using std::chrono::seconds;
 constexpr Duration kBusy = milliseconds(2);
 constexpr Duration kPatience = seconds(1);  // with a terminal or pipe that takes nothing
 constexpr Duration kStatsPeriod = seconds(1);
+constexpr Duration kEngineTime = seconds(1);  // for the engine to take its part when everything ends
 constexpr int kTurnsPerDrain = 4096;
 
 }  // namespace
 
-Writer::Writer(Tell tell)
-    : tell_(std::move(tell)),
+Writer::Writer(Outbox& outbox)
+    : outbox_(outbox),
       loop_(event::make_loop()),
       mailbox_(*loop_),
       tick_fd_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
@@ -91,7 +92,7 @@ void Writer::set_sink(const SinkSettings& settings, sys::UniqueFd pipe)
         drop_sink(settings.key);
     }
     if (!pipe) return;
-    auto sink = std::make_unique<Sink>(std::move(pipe), settings, target_for(settings), syslog_);
+    auto sink = std::make_unique<Sink>(std::move(pipe), settings, target_for(settings), syslog_, outbox_);
     Sink& added = *sink;
     sinks_.push_back(std::move(sink));
     named_[settings.key] = &added;
@@ -175,6 +176,7 @@ void Writer::serve(Sink& sink)
         case Sink::Turn::empty: set_mode(sink, Sink::Mode::watched); break;
         case Sink::Turn::less: set_mode(sink, busy ? Sink::Mode::paced : Sink::Mode::watched); break;
         case Sink::Turn::wait: set_mode(sink, Sink::Mode::waiting); break;
+        case Sink::Turn::held:
         case Sink::Turn::later:
             set_mode(sink, Sink::Mode::idle);
             set_mode(sink, Sink::Mode::resting);
@@ -227,6 +229,7 @@ void Writer::drain(std::function<void()> done)
 {
     drained_ = std::move(done);
     named_.clear();
+    drain_since_ = loop_->now();
     drain_more();
 }
 
@@ -234,6 +237,7 @@ void Writer::drain_more()
 {
     for (auto at = sinks_.begin(); at != sinks_.end();) {
         Sink& sink = **at++;
+        if (loop_->now() - drain_since_ > kEngineTime) sink.stop_telling();
         Sink::Turn turn = Sink::Turn::more;
         for (int n = 0; n < kTurnsPerDrain && (turn == Sink::Turn::more || turn == Sink::Turn::less); ++n)
             turn = sink.turn(loop_->now());
@@ -276,7 +280,7 @@ void Writer::tell_stats(Sink& sink)
         sink.told_error = error;
         if (error.empty()) sink.told_lost = sink.lost();
     }
-    tell_(wire::Value::Struct{
+    outbox_.tell(wire::Value::Struct{
         {"type", "stats"}, {"key", settings.key}, {"bytes", sink.bytes()}, {"lost", sink.lost()}, {"error", error}});
 }
 

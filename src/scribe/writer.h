@@ -11,6 +11,7 @@
 #include "event/loop.h"
 #include "scribe/followers.h"
 #include "scribe/mailbox.h"
+#include "scribe/outbox.h"
 #include "scribe/sink.h"
 #include "wire/value.h"
 
@@ -21,9 +22,7 @@ namespace xsv::scribe {
 /// Everything but post() and stop() runs on its thread.
 class Writer {
 public:
-    using Tell = std::function<void(wire::Value)>;  ///< a message for the engine, called on the writer's thread
-
-    explicit Writer(Tell tell);
+    explicit Writer(Outbox& outbox);
     ~Writer();
 
     void post(std::function<void(Writer&)> call);
@@ -51,7 +50,7 @@ private:
     void send_stats();
     void tell_stats(Sink& sink);
 
-    Tell tell_;
+    Outbox& outbox_;
     std::unique_ptr<event::Loop> loop_;
     Mailbox mailbox_;
     Syslog syslog_;
@@ -68,6 +67,7 @@ private:
     Followers followers_;
     std::function<void()> drained_;
     event::WatchPtr drain_timer_;
+    Time drain_since_{};
     std::thread thread_;
 };
 

@@ -19,7 +19,8 @@
 /// engine <-> scribe
 ///   engine -> scribe {type:"hello", generation}              followed by every "sink", then "ready": others are dropped
 ///   engine -> scribe {type:"sink", key, file, maxbytes, backups, syslog:bool, name, strip_ansi:bool, on_full:"drop"|"block",
-///                     uid, gid, mode} + read end of the pipe (O_RDWR, never at end of file). file: absolute path, "" = none.
+///                     uid, gid, mode, capture:int (bytes; 0 = off), events:bool, listener:bool} + read end of the pipe
+///                     (O_RDWR, never at end of file). file: absolute path, "" = none.
 ///   engine -> scribe {type:"drop", key}                      drain what is there, then close
 ///   engine -> scribe {type:"ready"} {type:"reopen"} {type:"shutdown"}   (shutdown: drain everything, then exit 0)
 ///   engine -> scribe {type:"read", id, file, offset, length}         Supervisor's readLog rules
@@ -29,6 +30,12 @@
 ///   scribe -> engine {type:"reply", id, ok:bool, code:int, text, offset:int, overflow:bool}
 ///   scribe -> engine {type:"log", level:int, line}
 ///   scribe -> engine {type:"stats", key, bytes, lost, error}          at most once a second and only when changed
+///   scribe -> engine {type:"output", key, data}     what a sink with events or listener has read, in order, at most 64 KiB each.
+///                     listener: every byte as it came. events: the text as it goes into the log, without what was captured
+///   scribe -> engine {type:"captured", key, data}   what stood between <!--XSUPERVISOR:BEGIN--> and <!--XSUPERVISOR:END-->
+///                     While the engine does not take them, the pipes of such sinks are left alone: nothing is thrown away.
+///                     What a killed engine has not taken, the next one finds in the channel; what a killed scribe had in hand
+///                     (scribe/sink.h) is lost.
 
 namespace xsv::wire {
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -82,6 +83,11 @@ ScribeProcess::ScribeProcess(int standard_output) : standard_output_(standard_ou
             const std::string type = message->text("type");
             if (type == "reply") replies_[message->number("id")] = *message;
             if (type == "stats") stats[message->text("key")] = *message;
+            if (type == "output") {
+                CHECK(message->text("data").size() <= 64 * 1024);
+                output[message->text("key")] += message->text("data");
+            }
+            if (type == "captured") captured[message->text("key")].push_back(message->text("data"));
             if (type == "log") log.push_back(message->text("line"));
         },
         [this] { closed = true; });
@@ -144,6 +150,10 @@ void ScribeProcess::sink(const std::string& key, const std::string& file, int pi
                              {"backups", options.backups},
                              {"strip_ansi", options.strip_ansi},
                              {"on_full", options.on_full},
+                             {"capture", options.capture},
+                             {"events", options.events},
+                             {"listener", options.listener},
+                             {"syslog", options.syslog},
                              {"mode", 0644}},
          pipe);
 }
@@ -159,6 +169,10 @@ wire::Value ScribeProcess::ask(std::string type, const std::string& file, std::i
 
 void ScribeProcess::turn(int time)
 {
+    if (!is_reading) {
+        std::this_thread::sleep_for(milliseconds(time));
+        return;
+    }
     const auto timer = loop_->after(milliseconds(time), "turn", [this] { loop_->stop(); });
     loop_->run();
 }

@@ -48,6 +48,10 @@ struct SinkOptions {
     int backups = 0;
     bool strip_ansi = false;
     std::string on_full = "drop";
+    std::int64_t capture = 0;
+    bool events = false;
+    bool listener = false;
+    bool syslog = false;
 };
 
 /// An xsvd-scribe with this test as its engine. Both ends of the channel stay here, as the guardian holds them, so a
@@ -75,6 +79,9 @@ public:
 
     std::map<std::string, wire::Value> stats;  ///< the last of each key
     std::vector<std::string> log;
+    std::map<std::string, std::string> output;                 ///< all of each key
+    std::map<std::string, std::vector<std::string>> captured;  ///< of each key
+    bool is_reading = true;                                    ///< false: an engine that hangs
     bool closed = false;
 
 private:
