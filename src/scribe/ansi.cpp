@@ -4,7 +4,16 @@ namespace xsv::scribe {
 namespace {
 
 constexpr char kEscape = '\x1b';
-constexpr std::string_view kFinals = "HfABCDRsuJKhlpm";
+
+bool is_inner(char c)
+{
+    return c >= 0x20 && c <= 0x3f;
+}
+
+bool is_final(char c)
+{
+    return c >= 0x40 && c <= 0x7e;
+}
 
 }  // namespace
 
@@ -31,8 +40,11 @@ std::string AnsiFilter::strip(std::string_view chunk)
                 state_ = State::text;
                 continue;
             }
-        } else if (kFinals.find(c) != std::string_view::npos || ++length_ >= kMaxSequence) {
+        } else if (is_final(c)) {
             state_ = State::text;
+        } else if (!is_inner(c) || ++length_ > kMaxSequence) {
+            state_ = State::text;
+            continue;
         }
         chunk.remove_prefix(1);
     }

@@ -7,8 +7,9 @@ namespace xsv::scribe {
 
 /// Takes terminal escape sequences out of a stream, wherever the stream is cut into chunks.
 ///
-/// A sequence is ESC [ up to and including the first of the letters Supervisor knows (H f A B C D R s u J K h l p m).
-/// One that does not end within kMaxSequence bytes was none: nothing more is swallowed.
+/// A sequence is ESC [, then any of 0x20 to 0x3f, then one of 0x40 to 0x7e (ECMA-48), whatever that letter is: Supervisor
+/// knows fifteen of them and swallows text up to the next one of those after any other (bug B33). A byte that belongs in
+/// none ends it and stays; so does the next after kMaxSequence.
 class AnsiFilter {
 public:
     static constexpr int kMaxSequence = 64;

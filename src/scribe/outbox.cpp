@@ -26,6 +26,11 @@ void Outbox::output(const std::string& key, std::string_view data)
         post(Value::Struct{{"type", "output"}, {"key", key}, {"data", data.substr(0, kPiece)}}, kPiece);
 }
 
+void Outbox::ended(const std::string& key)
+{
+    post(Value::Struct{{"type", "ended"}, {"key", key}}, key.size());
+}
+
 void Outbox::captured(const std::string& key, std::string data)
 {
     const std::size_t size = data.size();

@@ -31,6 +31,7 @@ public:
     bool has_room() const { return posted_ + channel_.queued() < kMost; }
     void output(const std::string& key, std::string_view data);
     void captured(const std::string& key, std::string data);
+    void ended(const std::string& key);  ///< after all output of the process
 
 private:
     void post(wire::Value message, std::size_t size);

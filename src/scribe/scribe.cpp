@@ -92,6 +92,10 @@ void Scribe::on_message(std::string_view bytes, sys::UniqueFd fd)
         on_ready();
     } else if (type == "drop") {
         drop(message->text("key"));
+    } else if (type == "ended") {
+        const std::string key = message->text("key");
+        if (const auto home = homes_.find(key); home != homes_.end())
+            home->second->post([key](Writer& w) { w.end_of_process(key); });
     } else if (type == "reopen") {
         for (const auto& [device, writer] : writers_) writer->post([](Writer& w) { w.reopen(); });
     } else if (type == "shutdown") {

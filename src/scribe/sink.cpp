@@ -43,6 +43,7 @@ void Sink::configure(SinkSettings settings, std::shared_ptr<Target> target)
     settings_ = std::move(settings);
     captured_.set_limit(static_cast<std::size_t>(settings_.capture));
     target_ = std::move(target);
+    if (!must_tell()) ends_.clear();
 }
 
 bool Sink::has_same_pipe(int fd) const
@@ -132,10 +133,14 @@ Sink::Turn Sink::copy(Time now, bool is_usable)
         if (must_tell() && is_telling_ && !outbox_.has_room()) return Turn::held;
         static thread_local std::string buffer(Target::kChunk, '\0');
         if (is_shared()) buffer.resize(std::max(buffer.size(), static_cast<std::size_t>(waiting())));
-        const ssize_t length = ::read(pipe_.get(), buffer.data(), buffer.size());
+        std::size_t most = buffer.size();
+        if (!ends_.empty()) most = std::min(most, static_cast<std::size_t>(ends_.front() - read_));
+        const ssize_t length = ::read(pipe_.get(), buffer.data(), most);
         if (length <= 0) return moved(0);
         taken = length;
         look_at({buffer.data(), static_cast<std::size_t>(length)});
+        read_ += must_tell() ? length : 0;
+        tell_ends();
     }
     while (target_ && !pending_.empty()) {
         const Target::Moved done = is_usable ? target_->write(pending_, now) : Target::Moved{};
@@ -162,6 +167,29 @@ void Sink::look_at(std::string_view chunk)
             std::string data = captured_.take();
             if (is_telling_) outbox_.captured(settings_.key, std::move(data));
         });
+}
+
+void Sink::end_of_process()
+{
+    if (!must_tell()) return;
+    ends_.push_back(read_ + waiting());
+    tell_ends();
+}
+
+void Sink::tell_ends()
+{
+    for (; !ends_.empty() && ends_.front() <= read_; ends_.pop_front()) {
+        release();
+        outbox_.ended(settings_.key);
+    }
+}
+
+/// What waits for the rest of a token or a sequence waits in vain.
+void Sink::release()
+{
+    add_text(capture_.rest());
+    captured_.take();
+    if (settings_.strip_ansi) add(filter_.rest());
 }
 
 void Sink::add_text(std::string_view text)
@@ -219,8 +247,7 @@ void Sink::give_up_waiting(Time now)
 
 void Sink::finish()
 {
-    add_text(capture_.rest());
-    if (settings_.strip_ansi) add(filter_.rest());
+    release();
     lines_.flush([this](std::string_view line) { syslog_.send(fmt::format("{} {}", settings_.name, line)); });
     if (target_ && !pending_.empty()) target_->write(pending_, BootClock::now());
     pending_.clear();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +49,8 @@ public:
 
     /// From now on only what is in the pipe at this moment (rule of "drop": drained, then closed).
     void leave();
+    /// What is in the pipe at this moment is the last of one process (message "ended").
+    void end_of_process();
     bool has_left() const { return left_ && *left_ <= 0; }
 
     const SinkSettings& settings() const { return settings_; }
@@ -79,6 +82,8 @@ private:
     void look_at(std::string_view chunk);
     void add_text(std::string_view text);
     void add(std::string_view text);
+    void release();
+    void tell_ends();
     bool is_shared() const { return target_.use_count() > 1; }
     bool must_tell() const { return settings_.capture > 0 || settings_.events || settings_.listener; }
     bool must_look() const { return settings_.strip_ansi || settings_.syslog || must_tell(); }
@@ -91,6 +96,8 @@ private:
     bool is_telling_ = true;
     Capture capture_;
     CaptureBuffer captured_;
+    std::int64_t read_ = 0;          // bytes, of a sink that tells
+    std::deque<std::int64_t> ends_;  // of processes, counted like read_
     AnsiFilter filter_;
     LineCutter lines_;
     std::string pending_;  // read, and not yet written

@@ -124,6 +124,17 @@ void Writer::forget_sink(const std::string& key)
     finish(sink);
 }
 
+void Writer::end_of_process(const std::string& key)
+{
+    const auto known = named_.find(key);
+    if (known == named_.end()) return;
+    Sink& sink = *known->second;
+    sink.end_of_process();
+    if (sink.mode != Sink::Mode::watched) return;
+    set_mode(sink, Sink::Mode::idle);
+    serve(sink);
+}
+
 void Writer::finish(Sink& sink)
 {
     sink.finish();

@@ -31,6 +31,7 @@ public:
     void set_sink(const SinkSettings& settings, sys::UniqueFd pipe);
     void drop_sink(const std::string& key);    ///< writes what is in the pipe, then closes it
     void forget_sink(const std::string& key);  ///< another writer has the pipe
+    void end_of_process(const std::string& key);
     void reopen();
     Status clear(const std::string& file);
     void follow(const std::string& file, sys::UniqueFd pipe) { followers_.add(file, std::move(pipe)); }

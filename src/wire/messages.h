@@ -33,7 +33,11 @@
 ///   scribe -> engine {type:"output", key, data}     what a sink with events or listener has read, in order, at most 64 KiB each.
 ///                     listener: every byte as it came. events: the text as it goes into the log, without what was captured
 ///   scribe -> engine {type:"captured", key, data}   what stood between <!--XSUPERVISOR:BEGIN--> and <!--XSUPERVISOR:END-->
-///                     While the engine does not take them, the pipes of such sinks are left alone: nothing is thrown away.
+///   engine -> scribe {type:"ended", key}            the program has ended: what is in the pipe now is its last output. A half
+///                     token is text then, an open capture is given up, so the next process starts anew. Optional, and only
+///                     sinks with capture, events or listener answer:
+///   scribe -> engine {type:"ended", key}            after all "output" and "captured" of that process
+///                     While the engine does not take these, the pipes of such sinks are left alone: nothing is thrown away.
 ///                     What a killed engine has not taken, the next one finds in the channel; what a killed scribe had in hand
 ///                     (scribe/sink.h) is lost.
 

@@ -87,6 +87,7 @@ ScribeProcess::ScribeProcess(int standard_output) : standard_output_(standard_ou
                 CHECK(message->text("data").size() <= 64 * 1024);
                 output[message->text("key")] += message->text("data");
             }
+            if (type == "ended") ++ended[message->text("key")];
             if (type == "captured") captured[message->text("key")].push_back(message->text("data"));
             if (type == "log") log.push_back(message->text("line"));
         },

@@ -81,6 +81,7 @@ public:
     std::vector<std::string> log;
     std::map<std::string, std::string> output;                 ///< all of each key
     std::map<std::string, std::vector<std::string>> captured;  ///< of each key
+    std::map<std::string, int> ended;
     bool is_reading = true;                                    ///< false: an engine that hangs
     bool closed = false;
 

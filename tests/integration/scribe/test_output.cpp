@@ -83,6 +83,24 @@ TEST_CASE_METHOD(Fixture, "the possible beginning of a token is written when the
     CHECK(scribe.until([&] { return content(file) == "text" + rest; }));
 }
 
+TEST_CASE_METHOD(Fixture, "a process's end gives up what it left open; the next one starts anew", "[scribe]")
+{
+    open({.capture = 100, .events = true});
+    const wire::Value ended = wire::Value::Struct{{"type", "ended"}, {"key", "p"}};
+    pipe.write("one\n" + kBegin + "never ended");
+    scribe.send(ended);
+    REQUIRE(scribe.until([&] { return scribe.ended["p"] == 1; }));
+    CHECK(scribe.output["p"] == "one\n");
+    pipe.write("two\n" + kBegin.substr(0, 7));
+    scribe.send(ended);
+    REQUIRE(scribe.until([&] { return scribe.ended["p"] == 2; }));
+    CHECK(scribe.output["p"] == "one\ntwo\n" + kBegin.substr(0, 7));
+    pipe.write(kBegin.substr(7) + "\n" + kBegin + "three" + kEnd);
+    REQUIRE(scribe.until([&] { return !scribe.captured["p"].empty(); }));
+    CHECK(scribe.captured["p"][0] == "three");
+    CHECK(content(file) == "one\ntwo\n" + kBegin + "\n");
+}
+
 TEST_CASE_METHOD(Fixture, "of a listener the engine sees every byte, also when nothing is logged", "[scribe]")
 {
     file.clear();

@@ -34,6 +34,15 @@ TEST_CASE("an escape sequence without end does not swallow the log", "[scribe][a
     CHECK(out.back() == 'x');
 }
 
+TEST_CASE("an escape sequence ends where it ends, not at the next letter Supervisor knows", "[scribe][ansi]")
+{
+    AnsiFilter filter;
+    CHECK(filter.strip("a\x1b[5nb\x1b[?25lc\x1b[2 qd\x1b[1@e") == "abcde");
+    CHECK(filter.strip("x\x1b[31\ny") == "x\ny");
+    CHECK(filter.strip("x\x1b[3\x1b[0my") == "xy");
+    CHECK(filter.strip("x\x1b[3\xc3\xa9") == "x\xc3\xa9");
+}
+
 TEST_CASE("an escape byte at the end of the stream is handed on", "[scribe][ansi]")
 {
     AnsiFilter filter;
