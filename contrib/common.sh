@@ -10,7 +10,7 @@ readonly build_packages=(
     libcrypt-dev nettle-dev libcurl4-openssl-dev libedit-dev libboost1.81-dev libsystemd-dev catch2)
 readonly test_packages=(
     binutils iproute2 mandoc procps python3-pkg-resources util-linux
-    git rsync openssh-server openssh-client tftpd-hpa uuid-runtime lighttpd redis-server)
+    git rsync openssh-server openssh-client tftpd-hpa uuid-runtime lighttpd redis-server fcgiwrap)
 readonly clang_packages=(clang-16 libclang-rt-16-dev)
 
 say()

@@ -21,7 +21,8 @@ public:
                             fmt::format("program section {} does not specify a command", section_.name));
         identity(daemon, surroundings);
         stopping();
-        activation();
+        if (spec_.sockets.standing) fcgi();
+        else activation();
         if (!spec_.sockets.endpoints.empty()) sockets();
         output(daemon);
     }
@@ -74,6 +75,19 @@ private:
         if (numprocs != nullptr && parse_integer(numprocs->value).value_or(1) > 1)
             mistake("numprocs",
                     "expected 1 with activation = " + word + ": processes are started as callers need them");
+    }
+
+    /// Supervisor's way with a socket: every process has it as stdin, from its start on.
+    void fcgi()
+    {
+        spec_.exec.activation = Activation::Always;
+        spec_.exec.socket_pass = SocketPass::Stdin;
+        if (!section_.has("socket"))
+            report_.mistake(section_.place, section_.name, "",
+                            fmt::format("[{}] section requires a \"socket\" line", section_.name));
+        const bool has_path = spec_.sockets.endpoints.empty() || !spec_.sockets.endpoints.front().path.empty();
+        if (!has_path && (section_.has("socket_owner") || section_.has("socket_mode")))
+            mistake("socket", "socket_owner and socket_mode params should only be used with a Unix domain socket");
     }
 
     void sockets()

@@ -30,7 +30,7 @@ Output canonical(Output output)
 /// Writing the default down is no change where it means the same: a program without sockets gives up either way.
 Policy canonical(Policy policy, const Sockets& sockets)
 {
-    if (sockets.endpoints.empty()) policy.start_retries_set = false;
+    if (!sockets.follow_state()) policy.start_retries_set = false;
     return policy;
 }
 

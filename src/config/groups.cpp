@@ -46,16 +46,18 @@ void GroupReader::collect()
     for (const Section& section : sections_.all()) {
         const auto colon = section.name.find(':');
         const std::string kind = section.name.substr(0, colon);
-        if (colon == std::string::npos || (kind != "program" && kind != "group")) continue;
+        if (colon == std::string::npos || (kind != "program" && kind != "fcgi-program" && kind != "group")) continue;
         const std::string name(text::trim(std::string_view(section.name).substr(colon + 1)));
         if (const auto checked = check_name(name); !checked) {
             report_.mistake(section.place, section.name, "", checked.error().message);
         } else if (kind == "group") {
             group_order_.push_back({name, &section});
         } else if (const auto [known, added] = program_sections_.try_emplace(name, &section); !added) {
-            report_.mistake(
-                section.place, section.name, "",
-                fmt::format("program '{}' is already defined at {}", name, place_text(known->second->place)));
+            const bool other_kind = is_fcgi(section) != is_fcgi(*known->second);
+            report_.mistake(section.place, section.name, "",
+                            other_kind ? fmt::format("name {} is ambiguous (exists as program and fcgi-program)", name)
+                                       : fmt::format("program '{}' is already defined at {}", name,
+                                                     place_text(known->second->place)));
         } else {
             program_order_.push_back({name, &section});
         }
@@ -83,11 +85,9 @@ void GroupReader::read_members(GroupSpec& group, const Section& section, const G
         if (found == program_sections_.end()) {
             std::vector<std::string> known;
             for (const Named& program : program_order_) known.push_back(program.name);
-            const bool is_other = sections_.find("fcgi-program:" + member) != nullptr;
             report_.mistake(key->place, section.name, "programs",
-                            is_other ? fmt::format("[fcgi-program:{}] is not supported by this version", member)
-                                     : fmt::format("[{}] names unknown program or fcgi-program {}{}", section.name,
-                                                   member, suggestion(member, known)));
+                            fmt::format("[{}] names unknown program or fcgi-program {}{}", section.name, member,
+                                        suggestion(member, known)));
             continue;
         }
         claimed_.insert(member);

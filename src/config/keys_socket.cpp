@@ -36,6 +36,20 @@ Status set_sockets(S& spec, const std::string& text, const Setting&)
     return {};
 }
 
+/// [fcgi-program:x] has one, in Supervisor's spelling.
+Status set_fcgi_socket(S& spec, const std::string& text, const Setting&)
+{
+    constexpr std::string_view kUnix = "unix://", kTcp = "tcp://";
+    spec.sockets.endpoints.clear();
+    if (!text.starts_with(kUnix) && !text.starts_with(kTcp)) return fail("Bad socket format {}", text);
+    if (text.starts_with(kUnix) && text.substr(kUnix.size(), 1) != "/")
+        return fail("Unix socket path {} is not an absolute path", text.substr(kUnix.size()));
+    auto endpoint = sys::Endpoint::parse(text);
+    if (!endpoint) return fail("Bad socket format {}", endpoint.error().message);
+    spec.sockets.endpoints.push_back(*std::move(endpoint));
+    return {};
+}
+
 Status set_options(S& spec, const std::string& text, const Setting&)
 {
     return sys::parse_socket_options(text, spec.sockets.options);
@@ -131,11 +145,25 @@ constexpr Directive<S> kSocketKeys[] = {
     {"fdstore_max", set_fdstore, "", "0", "not supported by this version"},
 };
 
+constexpr Directive<S> kFcgiKeys[] = {
+    {"socket", set_fcgi_socket, "tcp://HOST:PORT or unix:///PATH", "", "the socket that every process gets as stdin",
+     Scope::Program},
+    {"socket_mode", set_mode, "an octal number such as 0700", "0700", "mode of a unix socket", Scope::Plain},
+    {"socket_owner", set_owner, "user or user:group", "the program's user", "owner of a unix socket", Scope::Plain},
+    {"socket_backlog", set_backlog, "a number from 1 to 65535", "the kernel's maximum", "callers that may queue",
+     Scope::Plain},
+};
+
 }  // namespace
 
 std::span<const Directive<ServiceSpec>> socket_keys()
 {
     return kSocketKeys;
+}
+
+std::span<const Directive<ServiceSpec>> fcgi_keys()
+{
+    return kFcgiKeys;
 }
 
 }  // namespace xsv::config

@@ -119,13 +119,13 @@ private:
         const std::string kind = section.name.substr(0, colon);
         if (kind == "rpcinterface" || kind == "ctlplugin" || section.name == "DEFAULT" || section.name == "include")
             return;
-        if (kind == "eventlistener" || kind == "fcgi-program")
+        if (kind == "eventlistener")
             return report_.warning(section.place, section.name, "",
                                    fmt::format("this version does not run [{}:x]; ignored", kind));
         const auto [cached, added] = known_keys_.try_emplace(kind);
         if (added) cached->second = keys_of(section.name);
         const std::vector<std::string>& known = cached->second;
-        const bool needs_name = kind == "program" || kind == "group";
+        const bool needs_name = kind == "program" || kind == "fcgi-program" || kind == "group";
         if (known.empty() || needs_name == (colon == std::string::npos)) return unknown_section(section, kind, colon);
         for (const auto& [name, key] : section.keys) {
             if (std::find(known.begin(), known.end(), name) == known.end())
@@ -140,7 +140,7 @@ private:
         if (concerns_everything(section.name) && section.name != kind) return;
         const std::string rest = colon == std::string::npos ? "" : section.name.substr(colon);
         std::string hint = suggestion(kind, kKinds, "[", rest + "]");
-        if (colon == std::string::npos && (kind == "program" || kind == "group"))
+        if (colon == std::string::npos && (kind == "program" || kind == "fcgi-program" || kind == "group"))
             hint = fmt::format("; expected [{}:NAME]", kind);
         report_.warning(section.place, text::escape_control(section.name.substr(0, 128)), "", "unknown section" + hint);
     }

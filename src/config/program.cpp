@@ -6,6 +6,11 @@
 
 namespace xsv::config {
 
+bool is_fcgi(const Section& section)
+{
+    return section.name.starts_with("fcgi-program:");
+}
+
 std::vector<ServiceSpec> ProgramReader::read(const Section& section, const std::string& program,
                                              const std::string& group)
 {
@@ -69,7 +74,8 @@ ServiceSpec ProgramReader::read_process(const Section& section, ServiceSpec spec
     add_environment(names.process, spec.exec.environment);
     name_process(section, spec, names, frame);
     reader.read(program_keys(), spec);
-    reader.read(socket_keys(), spec);
+    spec.sockets.standing = is_fcgi(section);
+    reader.read(spec.sockets.standing ? fcgi_keys() : socket_keys(), spec);
     complete(spec, section, daemon_, surroundings_, report_);
     return spec;
 }

@@ -35,6 +35,9 @@ private:
     Report& report_;
 };
 
+/// [fcgi-program:x] rather than [program:x]
+bool is_fcgi(const Section& section);
+
 /// Defaults that depend on other keys, and what does not go together.
 void complete(ServiceSpec& spec, const Section& section, const DaemonSpec& daemon, const Surroundings& surroundings,
               Report& report);

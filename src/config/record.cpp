@@ -116,8 +116,8 @@ void fields(A& archive, Exec& value)
 template <class A>
 void fields(A& archive, Sockets& value)
 {
-    auto& [endpoints, options] = value;
-    archive(endpoints, options);
+    auto& [endpoints, options, standing] = value;
+    archive(endpoints, options, standing);
 }
 
 template <class A>

@@ -61,6 +61,9 @@ struct Exec {
 struct Sockets {
     std::vector<sys::Endpoint> endpoints;
     sys::SocketOptions options;
+    bool standing = false;                   ///< [fcgi-program:x]: open while the program is configured, running or not
+    /// Does a start open them and a stop close them?
+    bool follow_state() const { return !endpoints.empty() && !standing; }
     bool operator==(const Sockets&) const = default;
 };
 

@@ -127,7 +127,7 @@ void Control::start_one(Service& service, bool wait, const Reply& reply)
         return refuse(reply, missing ? FaultCode::NoFile : FaultCode::NotExecutable, program.error().message);
     }
     const SupervisorState state = service.supervisor_state();
-    const bool retries = std::holds_alternative<engine::Backoff>(service.state()) && !service.spec().sockets.endpoints.empty();
+    const bool retries = std::holds_alternative<engine::Backoff>(service.state()) && service.spec().sockets.follow_state();
     if (is_in_running_set(state) && !retries) return refuse(reply, FaultCode::AlreadyStarted, name);
     if (state == SupervisorState::Unknown) return refuse(reply, FaultCode::Failed, name + " is in an unknown process state");
     if (state == SupervisorState::Stopping && !wait) return refuse(reply, FaultCode::Failed, name + " is being stopped; start it when it has ended");

@@ -181,6 +181,7 @@ Status Engine::add_group(const config::GroupSpec& spec)
 
 void Engine::start_services(const std::vector<Service*>& services)
 {
+    for (Service* service : services) service->open_standing();
     for (Service* service : services)
         if (service->spec().policy.autostart || !service->spec().broken.empty()) service->start();
 }

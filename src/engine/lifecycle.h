@@ -35,7 +35,7 @@ struct ExitStatus {
 /// What the decisions need of a ServiceSpec.
 struct Policy {
     config::Activation activation = config::Activation::Always;
-    bool has_sockets = false;
+    bool has_sockets = false;       ///< that a start opens and a stop closes; standing ones are none of its business
     bool autostart = true;          ///< for whoever sends the first Start
     bool ending = false;            ///< the daemon shuts down, nothing starts any more (set by the engine)
     bool gives_up = true;           ///< Fatal after start_retries: no sockets, or asked for by name

@@ -19,7 +19,7 @@ Policy make_policy(const config::ServiceSpec& spec)
     const config::Policy& from = spec.policy;
     Policy policy;
     policy.activation = spec.exec.activation;
-    policy.has_sockets = !spec.sockets.endpoints.empty();
+    policy.has_sockets = spec.sockets.follow_state();
     policy.autostart = from.autostart;
     policy.gives_up = !policy.has_sockets || from.start_retries_set;
     policy.start_retries = from.start_retries;

@@ -83,8 +83,14 @@ void Service::let_sockets_go()
 
 void Service::restart() { hand(Restart{context_.loop.now()}); }
 
+void Service::open_standing()
+{
+    if (spec_.sockets.standing && spec_.broken.empty()) perform(OpenSockets{});
+}
+
 void Service::shutdown()
 {
+    if (spec_.sockets.standing) close_sockets();  // no caller gets in line behind the end
     hand(Shutdown{context_.loop.now()});
     handlers_->shutdown();
 }
@@ -234,8 +240,11 @@ Status Service::prepare_sockets()
         if (sockets_.size() < socket_plan(spec_).size()) return fail("{}", std::string(reason()));
     }
     waiting_at_start_ = waiting_callers();
-    for (const net::SocketPtr& socket : sockets_)  // the open file is shared: the last program may have changed it
+    for (const net::SocketPtr& socket : sockets_) {  // the open file is shared: the last program may have changed it
+        const bool others_run = policy_.activation == config::Activation::Always && socket.use_count() > 1;
+        if (std::exchange(socket->was_given, true) && others_run) continue;
         if (auto set = context_.sockets.set_nonblocking(socket->fd.get(), socket->options.nonblock); !set) return set;
+    }
     return {};
 }
 
@@ -326,6 +335,7 @@ std::vector<sys::Endpoint> Service::socket_plan(const config::ServiceSpec& spec)
 
 bool Service::holds_sockets() const
 {
+    if (spec_.sockets.standing) return spec_.broken.empty() && !context_.ending;
     if (std::holds_alternative<Stopped>(state_)) return false;
     const auto* stopping = std::get_if<Stopping>(&state_);
     return stopping == nullptr || stopping->after == After::Restart || stopping->after == After::Listen;
@@ -367,7 +377,9 @@ void Service::retry_sockets()
     if (awaiting) perform(AwaitDemand{});
 }
 
-void Service::perform(const CloseSockets&)
+void Service::perform(const CloseSockets&) { close_sockets(); }
+
+void Service::close_sockets()
 {
     perform(IgnoreDemand{});
     socket_timer_.reset();

@@ -49,6 +49,8 @@ public:
     /// To the process, or to every handler. False: nobody was there.
     Result<bool> send_signal(int signal);
 
+    /// Sockets that are there for the whole life of the service; a failed bind is tried again until it works.
+    void open_standing();
     /// Recovery: the slot says what was; sockets and the process are taken over, timers set.
     void recover();
     void on_exit(const ChildExit& exit);
@@ -97,6 +99,7 @@ private:
     void change_activation();
     void retry_sockets();
     void let_sockets_go();
+    void close_sockets();
 
     Context& context_;
     config::ServiceSpec spec_;

@@ -118,6 +118,7 @@ void Service::apply(config::ServiceSpec spec, std::vector<net::SocketPtr> socket
         sockets_ = std::move(sockets);
         if (awaiting) perform(AwaitDemand{});
     }
+    if (before.sockets.standing && !holds_sockets()) close_sockets();
     if (before.exec.activation != spec_.exec.activation) change_activation();
     else if (!is_per_connection() && (before.exec != spec_.exec || other_sockets)) restart();
     if (before.policy.idle_time != spec_.policy.idle_time) {

@@ -6,6 +6,21 @@
 
 namespace xsv::net {
 
+namespace {
+
+/// As Supervisor writes it: "tcp://127.0.0.1:9000", "unix:///run/x.sock".
+std::string url(const sys::Endpoint& endpoint)
+{
+    const bool is_stream = endpoint.type == sys::SocketType::Stream;
+    if (is_stream && endpoint.family == sys::Family::Unix) return "unix://" + endpoint.path;
+    if (!is_stream || !endpoint.path.empty()) return endpoint.text();
+    const std::string host = endpoint.host.empty() ? "*" : endpoint.host;
+    return endpoint.family == sys::Family::Inet6 ? fmt::format("tcp://[{}]:{}", host, endpoint.port)
+                                                 : fmt::format("tcp://{}:{}", host, endpoint.port);
+}
+
+}  // namespace
+
 void SocketTable::inherit(std::string key, sys::UniqueFd fd)
 {
     inherited_.insert_or_assign(std::move(key), std::move(fd));
@@ -34,8 +49,9 @@ Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const sy
         auto opened = sockets_.listen(endpoint, options);
         if (!opened) return wrap(opened, "listening on " + endpoint.text());
         fd = std::move(*opened);
+        log::info("Creating socket {}", url(endpoint));
     }
-    SocketPtr socket(new HeldSocket{endpoint, options, std::move(fd), key}, [this](HeldSocket* s) { release(s); });
+    SocketPtr socket(new HeldSocket{endpoint, options, std::move(fd), key, !is_new}, [this](HeldSocket* s) { release(s); });
     held_[key] = socket;
     if (is_new) keeper_.hold(key, Held::Listener, socket->fd.get());
     return socket;
@@ -59,6 +75,7 @@ bool SocketTable::is_held(const sys::Endpoint& endpoint) const
 
 void SocketTable::release(HeldSocket* socket)
 {
+    log::info("Closing socket {}", url(socket->endpoint));
     sockets_.remove_path(socket->fd.get(), socket->endpoint);
     keeper_.drop(socket->key);
     if (const auto known = held_.find(socket->key); known != held_.end() && known->second.expired()) held_.erase(known);

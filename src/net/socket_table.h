@@ -19,6 +19,7 @@ struct HeldSocket {
     sys::SocketOptions options;
     sys::UniqueFd fd;
     std::string key;         ///< "socket " + endpoint text: its name at the guardian
+    bool was_given = false;  ///< programs may have it: with O_NONBLOCK as its users want it
 };
 using SocketPtr = std::shared_ptr<HeldSocket>;
 

@@ -199,7 +199,7 @@ TEST_CASE("names that would collide are mistakes naming both places", "[config][
           Lines{"/etc/x.conf:6: [program:b] socket: tcp:80 already belongs to program 'a', see /etc/x.conf:3"});
     CHECK(of("[program:a]\ncommand=x\nsocket=tcp:80\nactivation=always\nnumprocs=2\nprocess_name=%(process_num)d\n")
               .empty());
-    CHECK(of("[group:g]\nprograms=aa\n[program:ab]\ncommand=x\n[fcgi-program:f]\n") ==
+    CHECK(of("[group:g]\nprograms=aa\n[program:ab]\ncommand=x\n[fcgi-program:f]\ncommand=x\nsocket=unix:///f\n") ==
           Lines{"/etc/x.conf:2: [group:g] programs: [group:g] names unknown program or fcgi-program aa; did you mean "
                 "'ab'?"});
 
