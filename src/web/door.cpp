@@ -1,8 +1,7 @@
-#include "base/time.h"
 #include "web/door.h"
+#include "base/time.h"
 
 #include "web/logtail.h"
-#include "web/pages.h"
 
 namespace xsv::web {
 
@@ -10,16 +9,28 @@ namespace xsv::web {
 struct Door::Route {
     std::string_view path;
     bool is_prefix;
-    bool is_post;  ///< POST only; the others GET, and HEAD unless the answer has no end
-    bool is_stream;
+    enum class Methods { Get, Stream, Page, Post } methods;  ///< GET and HEAD, GET, GET and HEAD and POST, POST
     void (Door::*serve)(const Request&, const Caller&, const Reply&);
+
+    bool takes(std::string_view method) const
+    {
+        if (method == "POST") return methods == Methods::Post || methods == Methods::Page;
+        return methods != Methods::Post && (method == "GET" || methods != Methods::Stream);
+    }
 };
 
 constexpr Door::Route Door::kRoutes[] = {
-    {"/RPC2", true, true, false, &Door::call_xml},     {"/rpc", false, true, false, &Door::call_json},
-    {"/logtail", true, false, true, &Door::follow},    {"/mainlogtail", true, false, true, &Door::follow},
-    {"/", false, false, false, &Door::show_page},      {"/index.html", false, false, false, &Door::show_page},
-    {"/ok.html", false, false, false, &Door::show_ok}, {"/healthz", false, false, false, &Door::show_health},
+    {"/RPC2", true, Route::Methods::Post, &Door::call_xml},
+    {"/rpc", false, Route::Methods::Post, &Door::call_json},
+    {"/logtail", true, Route::Methods::Stream, &Door::follow},
+    {"/mainlogtail", true, Route::Methods::Stream, &Door::follow},
+    {"/", false, Route::Methods::Page, &Door::show_page},
+    {"/index.html", false, Route::Methods::Page, &Door::show_page},
+    {"/tail.html", false, Route::Methods::Page, &Door::show_tail},
+    {"/ok.html", false, Route::Methods::Page, &Door::show_ok},
+    {"/stylesheets", true, Route::Methods::Get, &Door::show_file},
+    {"/images", true, Route::Methods::Get, &Door::show_file},
+    {"/healthz", false, Route::Methods::Get, &Door::show_health},
 };
 
 Door::Door(event::Loop& loop, sys::UniqueFd channel, const Settings& settings, std::function<void()> on_end)
@@ -34,7 +45,8 @@ Door::Door(event::Loop& loop, sys::UniqueFd channel, const Settings& settings, s
       engine_(loop, std::move(channel),
               {[this](std::vector<std::shared_ptr<Server>> servers) { http_.serve(std::move(servers)); },
                [this] { finish(); }, [this] { end(); }}),
-      rpc_(engine_)
+      rpc_(engine_),
+      site_(loop, engine_)
 {
 }
 
@@ -51,13 +63,10 @@ void Door::on_request(Connection& connection, const Request& request, const Repl
     if (!user) return;
     const Route* route = find_route(request.path);
     if (!route) return reply.send(error_answer(404));
-    const bool is_right_method = route->is_post
-                                     ? request.method == "POST"
-                                     : request.method == "GET" || (request.method == "HEAD" && !route->is_stream);
-    if (!is_right_method) return reply.send(error_answer(400));
-    if (route->is_post && is_cross_origin(request))
+    if (!route->takes(request.method)) return reply.send(error_answer(400));
+    if (request.method == "POST" && is_cross_origin(request))
         return reply.send(error_answer(403, "requests from other origins are not accepted"));
-    if (route->is_post && request.content_type && is_form_type(*request.content_type))
+    if (route->methods == Route::Methods::Post && request.content_type && is_form_type(*request.content_type))
         return reply.send(error_answer(415, "send text/xml or application/json"));
     (this->*route->serve)(request, {connection.server().index, *user, connection.peer().text}, reply);
 }
@@ -89,20 +98,24 @@ void Door::follow(const Request& request, const Caller&, const Reply& reply)
     if (!engine_.follow(request.path, on_follow)) reply.send(error_answer(503));
 }
 
-void Door::show_page(const Request&, const Caller& caller, const Reply& reply)
+void Door::show_page(const Request& request, const Caller& caller, const Reply& reply)
 {
-    const auto on_outcome = [reply](const EngineLink::Outcome& outcome) {
-        if (std::holds_alternative<EngineLink::Lost>(outcome)) return reply.drop();
-        if (const auto* fault = std::get_if<wire::Fault>(&outcome)) return reply.send(error_answer(503, fault->text));
-        const auto processes = wire::decode(std::get<std::string_view>(outcome));
-        reply.send(processes ? status_page(*processes) : error_answer(500));
-    };
-    if (!engine_.call("supervisor.getAllProcessInfo", {}, caller, on_outcome)) reply.send(error_answer(503));
+    site_.show_status(request, caller, reply);
+}
+
+void Door::show_tail(const Request& request, const Caller& caller, const Reply& reply)
+{
+    site_.show_tail(request, caller, reply);
+}
+
+void Door::show_file(const Request& request, const Caller&, const Reply& reply)
+{
+    site_.show_file(request, reply);
 }
 
 void Door::show_ok(const Request&, const Caller&, const Reply& reply)
 {
-    reply.send({200, "text/html", "OK", {}, false});
+    reply.send({200, "text/plain", "OK", {}, false});
 }
 
 void Door::show_health(const Request&, const Caller& caller, const Reply& reply)

@@ -8,6 +8,7 @@
 #include "web/gate.h"
 #include "web/http_server.h"
 #include "web/rpc.h"
+#include "web/site.h"
 
 namespace xsv::web {
 
@@ -30,6 +31,8 @@ private:
     void call_xml(const Request& request, const Caller& caller, const Reply& reply);
     void call_json(const Request& request, const Caller& caller, const Reply& reply);
     void follow(const Request& request, const Caller& caller, const Reply& reply);
+    void show_tail(const Request& request, const Caller& caller, const Reply& reply);
+    void show_file(const Request& request, const Caller& caller, const Reply& reply);
     void show_page(const Request& request, const Caller& caller, const Reply& reply);
     void show_ok(const Request& request, const Caller& caller, const Reply& reply);
     void show_health(const Request& request, const Caller& caller, const Reply& reply);
@@ -43,6 +46,7 @@ private:
     Gate gate_;
     EngineLink engine_;
     Rpc rpc_;
+    Site site_;
     event::WatchPtr last_moment_;
 };
 

@@ -16,14 +16,6 @@ int hex_digit(char c)
     return -1;
 }
 
-/// Behind a '%'; -1 unless two hexadecimal digits stand there.
-int hex_byte(std::string_view text)
-{
-    if (text.size() < 2) return -1;
-    const int high = hex_digit(text[0]), low = hex_digit(text[1]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
 bool has_parent_segment(std::string_view path)
 {
     for (std::size_t start = 0; start <= path.size();) {
@@ -36,15 +28,25 @@ bool has_parent_segment(std::string_view path)
 
 }  // namespace
 
+int hex_byte(std::string_view text)
+{
+    if (text.size() < 2) return -1;
+    const int high = hex_digit(text[0]), low = hex_digit(text[1]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 std::string_view reason(int status)
 {
     switch (status) {
         case 200: return "OK";
         case 204: return "No Content";
+        case 301: return "Moved Permanently";
+        case 303: return "See Other";
         case 400: return "Bad Request";
         case 401: return "Unauthorized";
         case 403: return "Forbidden";
         case 404: return "Not Found";
+        case 405: return "Method Not Allowed";
         case 408: return "Request Timeout";
         case 411: return "Length Required";
         case 413: return "Request Entity Too Large";

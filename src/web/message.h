@@ -33,6 +33,9 @@ Answer error_answer(int status, std::string_view message = {});
 std::string_view reason(int status);
 std::string http_date(std::time_t when);
 
+/// The two hexadecimal digits behind a '%'; -1 unless they stand there.
+int hex_byte(std::string_view text);
+
 /// For text and attribute values of HTML; invalid UTF-8 becomes U+FFFD.
 std::string escape_html(std::string_view text);
 

@@ -59,21 +59,13 @@ Result<std::optional<Credentials>> parse_basic(std::string_view authorization)
     return credentials;
 }
 
-Passwords::Passwords()
+KeyedDigest::KeyedDigest()
 {
     if (::getrandom(key_.data(), key_.size(), 0) != static_cast<ssize_t>(key_.size()))
         throw std::runtime_error("getrandom failed");
 }
 
-bool Passwords::check(std::string_view user, std::string_view stored, const Credentials& given, Time now)
-{
-    // Both are always compared, so a wrong user takes as long as a wrong password.
-    const bool is_user = is_same(user, given.user);
-    const bool is_password = matches(stored, given.password, now);
-    return is_user && is_password;
-}
-
-Passwords::Digest Passwords::digest(std::string_view text) const
+KeyedDigest::Digest KeyedDigest::of(std::string_view text) const
 {
     hmac_sha256_ctx context;
     Digest digest{};
@@ -83,28 +75,36 @@ Passwords::Digest Passwords::digest(std::string_view text) const
     return digest;
 }
 
-bool Passwords::is_same(std::string_view a, std::string_view b) const
+bool KeyedDigest::is_same(std::string_view a, std::string_view b) const
 {
-    const Digest first = digest(a), second = digest(b);
+    const Digest first = of(a), second = of(b);
     return ::memeql_sec(first.data(), second.data(), first.size()) != 0;
+}
+
+bool Passwords::check(std::string_view user, std::string_view stored, const Credentials& given, Time now)
+{
+    // Both are always compared, so a wrong user takes as long as a wrong password.
+    const bool is_user = digest_.is_same(user, given.user);
+    const bool is_password = matches(stored, given.password, now);
+    return is_user && is_password;
 }
 
 bool Passwords::matches(std::string_view stored, const std::string& password, Time now)
 {
     if (stored.starts_with(kSha))
-        return is_same(text::lower(text::trim(stored.substr(kSha.size()))), sha1_hex(password));
+        return digest_.is_same(text::lower(text::trim(stored.substr(kSha.size()))), sha1_hex(password));
     if (stored.starts_with('$')) return matches_hash(std::string(stored), password, now);
-    return is_same(stored, password);
+    return digest_.is_same(stored, password);
 }
 
 bool Passwords::matches_hash(const std::string& stored, const std::string& password, Time now)
 {
     if (password.find('\0') != password.npos) return false;
-    const Digest key = digest(stored + '\0' + password);
+    const KeyedDigest::Digest key = digest_.of(stored + '\0' + password);
     if (const auto known = known_.find(key); known != known_.end() && now < known->second) return true;
     const auto work = std::make_unique<crypt_data>();
     const char* hashed = ::crypt_r(password.c_str(), stored.c_str(), work.get());
-    if (!hashed || hashed[0] == '*' || !is_same(hashed, stored)) return false;
+    if (!hashed || hashed[0] == '*' || !digest_.is_same(hashed, stored)) return false;
     std::erase_if(known_, [&](const auto& entry) { return entry.second <= now; });
     if (known_.size() < kMaxKnown) known_[key] = now + kKnownTime;
     return true;

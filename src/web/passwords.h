@@ -19,25 +19,32 @@ struct Credentials {
 /// From an Authorization line. Nullopt: another scheme than Basic. An error: Basic, but undecodable.
 Result<std::optional<Credentials>> parse_basic(std::string_view authorization);
 
+/// Digests under a random key of this process, which tell nobody else anything.
+class KeyedDigest {
+public:
+    using Digest = std::array<std::uint8_t, 32>;
+
+    KeyedDigest();
+    Digest of(std::string_view text) const;
+    bool is_same(std::string_view a, std::string_view b) const;  ///< in a time that does not tell where they differ
+
+private:
+    std::array<std::uint8_t, 32> key_{};
+};
+
 /// Compares credentials without telling by its time which part was wrong (rule A4).
 class Passwords {
 public:
-    Passwords();
-
     /// `stored` is plain, {SHA}hex or a crypt(3) hash. The right password of a hash is remembered for a minute, as a
     /// keyed digest, because hashing takes tens of milliseconds (rule A6).
     bool check(std::string_view user, std::string_view stored, const Credentials& given, Time now);
 
 private:
-    using Digest = std::array<std::uint8_t, 32>;
-
-    Digest digest(std::string_view text) const;
-    bool is_same(std::string_view a, std::string_view b) const;
     bool matches_hash(const std::string& stored, const std::string& password, Time now);
     bool matches(std::string_view stored, const std::string& password, Time now);
 
-    std::array<std::uint8_t, 32> key_{};
-    std::map<Digest, Time> known_;  ///< until when
+    KeyedDigest digest_;
+    std::map<KeyedDigest::Digest, Time> known_;  ///< until when
 };
 
 /// Makes guessing slow (rule A5): each wrong password of a source delays its answer twice as long as the one before.

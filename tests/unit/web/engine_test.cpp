@@ -136,20 +136,6 @@ TEST_CASE("a late answer is not taken for the answer to the next request", "[web
     CHECK(client.read().body.find("<string>y</string>") != std::string::npos);
 }
 
-TEST_CASE("the page shows the programs, escaped", "[web][pages]")
-{
-    World world;
-    const Response page = world.connect().ask(get("/"));
-    CHECK(page.field("Content-Type") == "text/html;charset=utf-8");
-    CHECK(page.body.find("<td>g:a&lt;b&gt;</td><td>RUNNING</td><td>pid 1</td>") != std::string::npos);
-    CHECK(page.body.find("<script") == std::string::npos);
-    Client client = world.connect();
-    client.send("HEAD / HTTP/1.0\r\n\r\n");
-    const std::string head = client.read_rest();
-    CHECK(head.ends_with("\r\n\r\n"));
-    CHECK(head.find("Content-Length: " + std::to_string(page.body.size())) != std::string::npos);
-}
-
 TEST_CASE("health is the engine's answer", "[web][pages]")
 {
     web::Settings settings;

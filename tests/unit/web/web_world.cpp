@@ -274,7 +274,7 @@ void World::answer(const wire::Value& call)
         send(wire::Value::Struct{
             {"type", "reply"}, {"id", wire::Value(call.number("id"))}, {"result", wire::Value(wire::encode(result))}});
     };
-    if (method == "test.never") return;
+    if (is_silent || method == "test.never") return;
     if (method == "test.echo") return reply(*call.find("params"));
     if (method == "test.broken")
         return send(wire::Value::Struct{{"type", "reply"}, {"id", wire::Value(call.number("id"))}, {"result", "?"}});
@@ -282,12 +282,28 @@ void World::answer(const wire::Value& call)
     if (method == "supervisor.getState") return reply(wire::Value::Struct{{"statecode", 1}, {"statename", "RUNNING"}});
     if (method == "supervisor.getAllProcessInfo")
         return reply(wire::Value::Array{
-            wire::Value::Struct{{"name", "a<b>"}, {"group", "g"}, {"statename", "RUNNING"}, {"description", "pid 1"}}});
-    const bool is_bad_name = method == "test.bad_name";
+            wire::Value::Struct{
+                {"name", "a<b>"}, {"group", "g"}, {"state", 20}, {"statename", "RUNNING"}, {"description", "pid 1"}},
+            wire::Value::Struct{{"name", "off"},
+                                {"group", "off"},
+                                {"state", 0},
+                                {"statename", "STOPPED"},
+                                {"description", "Not started"}},
+            wire::Value::Struct{{"name", "web"},
+                                {"group", "web"},
+                                {"state", 30},
+                                {"statename", "BACKOFF"},
+                                {"description", "Exited"},
+                                {"xsv_state", "Backoff"},
+                                {"xsv_connections", 1},
+                                {"xsv_paused", "too <many>"}}});
+    wire::Fault fault{1, "UNKNOWN_METHOD"};
+    if (const auto found = faults.find(method); found != faults.end()) fault = found->second;
+    if (method == "test.bad_name") fault = {10, "BAD_NAME: x"};
     send(wire::Value::Struct{{"type", "fault"},
                              {"id", wire::Value(call.number("id"))},
-                             {"code", is_bad_name ? 10 : 1},
-                             {"text", is_bad_name ? "BAD_NAME: x" : "UNKNOWN_METHOD"}});
+                             {"code", fault.code},
+                             {"text", wire::Value(fault.text)}});
 }
 
 std::string post(std::string_view path, std::string_view body, std::string_view headers)

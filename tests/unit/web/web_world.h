@@ -67,8 +67,10 @@ public:
     std::unique_ptr<event::Loop> loop;
     std::vector<wire::Value> calls;            ///< what the engine was asked
     std::map<std::string, std::string> texts;  ///< of methods that answer with a string
+    std::map<std::string, wire::Fault> faults;
     sys::UniqueFd log_writer;                  ///< of the last follower
     std::unique_ptr<web::Door> door;
+    bool is_silent = false;  ///< the engine takes calls and does not answer
     bool is_ended = false;
     int port = 0;
 
