@@ -42,7 +42,7 @@ class Life(xsvd.TestCase):
         new = daemon.wait_for_pid("sleeper", other_than=old)
         self.assertTrue(xsvd.Process(new).is_there())
         daemon.wait_for_log(r"exited: sleeper \(terminated by SIGKILL; not expected\)")
-        self.assertEqual(daemon.zombies(), [])
+        daemon.wait_for_reaping()
 
     def test_starting_lasts_startsecs(self):
         daemon = self.daemon("""

@@ -54,7 +54,7 @@ class Demand(xsvd.TestCase):
             pids.add(pid)
             os.kill(pid, signal.SIGKILL)
         self.assertEqual(len(pids), 5)
-        self.assertEqual(daemon.zombies(), [])
+        daemon.wait_for_reaping()
 
     def test_idle_timeout_stops_it_and_the_next_caller_starts_it(self):
         port = xsvd.free_port()

@@ -46,7 +46,7 @@ class UnderLoad(xsvd.TestCase):
         result = self.finish(load)
         self.assertGreaterEqual(result["answered"], CONNECTIONS)
         self.assertEqual([xsvd.listener_inode(port) for port in ports], inodes)
-        self.assertEqual(daemon.zombies(), [])
+        daemon.wait_for_reaping()
 
     def test_a_socket_that_moves(self):
         moving, other = xsvd.free_port(), xsvd.free_port()

@@ -373,6 +373,10 @@ serverurl = unix://{self.socket}
     def zombies(self):
         return [p for p in descendants(self.pid) if p.state == "Z"]
 
+    def wait_for_reaping(self):
+        """An exit is reported before it is reaped (the guardian's queue is made of zombies), so the last ones take a moment."""
+        until(lambda: not self.zombies(), lambda: f"zombies stay: {self.zombies()}")
+
     def cpu(self):
         """Seconds of CPU of our own processes."""
         return sum(Process(pid).cpu for pid in self.roles().values())
