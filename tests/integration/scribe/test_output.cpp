@@ -83,7 +83,7 @@ TEST_CASE_METHOD(Fixture, "the possible beginning of a token is written when the
     CHECK(scribe.until([&] { return content(file) == "text" + rest; }));
 }
 
-TEST_CASE_METHOD(Fixture, "a process's end gives up what it left open; the next one starts anew", "[scribe]")
+TEST_CASE_METHOD(Fixture, "a process's end gives up what it left open, the next one starts anew", "[scribe]")
 {
     open({.capture = 100, .events = true});
     const wire::Value ended = wire::Value::Struct{{"type", "ended"}, {"key", "p"}};
