@@ -13,11 +13,11 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/log_file.h"
 #include "base/log_limit.h"
+#include "base/syslog.h"
 #include "base/text.h"
 #include "base/time.h"
 
@@ -133,9 +133,11 @@ class SyslogSink final : public Sink {
         spdlog::memory_buf_t formatted;
         formatter_->format(message, formatted);
         for (const std::string& line : text::split({formatted.data(), formatted.size()}, '\n'))
-            if (!line.empty()) ::syslog(LOG_USER | LOG_INFO, "%s", line.c_str());
+            if (!line.empty()) syslog_.send(line);
     }
     void flush_() override {}
+
+    Syslog syslog_;
 };
 
 /// The journal's datagram protocol. Without a listening journal every line is refused, and that is fine.
@@ -151,8 +153,8 @@ private:
     void sink_it_(const spdlog::details::log_msg& message) override
     {
         const std::string_view payload{message.payload.data(), message.payload.size()};
-        std::string datagram = fmt::format("PRIORITY={}\nSYSLOG_IDENTIFIER={}\nMESSAGE",
-                                           words_of(message.logger_name).priority, program_invocation_short_name);
+        std::string datagram = fmt::format("PRIORITY={}\nSYSLOG_IDENTIFIER=xsvd\nMESSAGE",
+                                           words_of(message.logger_name).priority);
         if (payload.find('\n') == std::string_view::npos) {
             datagram.append("=").append(payload);
         } else {  // a value with newlines: its length in 8 bytes, little endian, comes first

@@ -196,20 +196,38 @@ void Daemon::open_log()
     if (auto opened = log::open(settings); !opened) log::error("the log: {}", opened.error().message);
 }
 
+namespace {
+
+/// NAME-stdout---IDENTIFIER-xxxxxxxx.log, perhaps with a backup's number. Supervisor takes the identifier for a regular
+/// expression and removes files of others too (bug B43).
+bool is_auto_log(std::string_view name, const std::string& identifier)
+{
+    constexpr std::size_t kRandom = 8;
+    const std::string mark = "---" + identifier + "-";
+    const auto at = name.rfind(mark);
+    if (at == std::string_view::npos) return false;
+    const std::string_view stream = name.substr(0, at);
+    if (stream.size() <= 7 || !(stream.ends_with("-stdout") || stream.ends_with("-stderr"))) return false;
+    std::string_view rest = name.substr(at + mark.size());
+    if (rest.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != kRandom) return false;
+    rest.remove_prefix(kRandom);
+    if (!rest.starts_with(".log")) return false;
+    rest.remove_prefix(4);
+    return rest.empty() ||
+           (rest.size() > 1 && rest[0] == '.' && rest.substr(1).find_first_not_of("0123456789") == std::string_view::npos);
+}
+
+}  // namespace
+
 /// AUTO logs of an earlier life of this daemon.
 void Daemon::clean_auto_logs() const
 {
     if (config_.daemon.nocleanup) return;
-    const std::string mark = "---" + config_.daemon.identifier + "-";
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(config_.daemon.childlogdir, error)) {
         const std::string name = entry.path().filename();
-        const auto at = name.find(mark);
-        if (at == std::string::npos || at == 0 || !entry.is_regular_file(error)) continue;
-        const std::string_view rest = std::string_view(name).substr(at + mark.size());
-        const auto dot = rest.find(".log");
-        const bool ours = dot == 8 && rest.substr(dot + 4).find_first_not_of(".0123456789") == std::string_view::npos;
-        if (ours && ::unlink(entry.path().c_str()) != 0) log::warn("Failed to clean up '{}'", entry.path().string());
+        if (!is_auto_log(name, config_.daemon.identifier) || !entry.is_regular_file(error)) continue;
+        if (::unlink(entry.path().c_str()) != 0) log::warn("Failed to clean up '{}'", entry.path().string());
     }
 }
 

@@ -25,7 +25,7 @@ int null_device()
 
 }  // namespace
 
-Sink::Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> target, Syslog& syslog,
+Sink::Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> target, log::Syslog& syslog,
            Outbox& outbox)
     : pipe_(std::move(pipe)),
       settings_(std::move(settings)),

@@ -6,12 +6,13 @@
 #include <optional>
 #include <string>
 
+#include "base/syslog.h"
 #include "event/loop.h"
 #include "scribe/ansi.h"
 #include "scribe/capture.h"
+#include "scribe/lines.h"
 #include "scribe/outbox.h"
 #include "scribe/settings.h"
-#include "scribe/syslog.h"
 #include "scribe/target.h"
 #include "sys/fd.h"
 
@@ -38,7 +39,7 @@ public:
     static constexpr Duration kPace = std::chrono::milliseconds(1);
     static constexpr Duration kShortestPace = std::chrono::microseconds(50);
 
-    Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> target, Syslog& syslog,
+    Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> target, log::Syslog& syslog,
          Outbox& outbox);
 
     void configure(SinkSettings settings, std::shared_ptr<Target> target);
@@ -91,7 +92,7 @@ private:
     sys::UniqueFd pipe_;
     SinkSettings settings_;
     std::shared_ptr<Target> target_;  // may be absent: syslog only, or nowhere
-    Syslog& syslog_;
+    log::Syslog& syslog_;
     Outbox& outbox_;
     bool is_telling_ = true;
     Capture capture_;

@@ -54,7 +54,7 @@ private:
     Outbox& outbox_;
     std::unique_ptr<event::Loop> loop_;
     Mailbox mailbox_;
-    Syslog syslog_;
+    log::Syslog syslog_;
     std::unordered_map<std::string, std::weak_ptr<Target>> targets_;
     std::unordered_map<std::string, Sink*> named_;
     std::list<std::unique_ptr<Sink>> sinks_;  // the named ones and those that are leaving

@@ -1,9 +1,15 @@
 """The output of programs goes where the configuration says, and harms nobody."""
+import contextlib
+import fcntl
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
+import tempfile
+import time
 import unittest
 
 import xsvd
@@ -15,6 +21,178 @@ def output(name, text, lines, *settings):
 
 def read(path):
     return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def mounts_are_allowed():
+    return xsvd.is_root() and xsvd.have("unshare", "mount") and subprocess.run(
+        ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def with_mounts(script, *arguments):
+    """A wrapper: the daemon runs in a mount namespace of its own, prepared by this script; $1 … are the arguments."""
+    text = "set -e\n" + script + f"\nshift {len(arguments)}\nexec \"$@\""
+    return ["unshare", "-m", "sh", "-c", text, "sh", *map(str, arguments)]
+
+
+# A /dev of its own: a few nodes of the real one and a link to our log socket.
+OWN_DEV = """
+new=$(mktemp -d); mount -t tmpfs none $new
+for node in null zero full random urandom tty; do touch $new/$node; mount --bind /dev/$node $new/$node; done
+ln -s /proc/self/fd $new/fd
+for n in 0:stdin 1:stdout 2:stderr; do ln -s /proc/self/fd/${n%:*} $new/${n#*:}; done
+ln -s "$1" $new/log
+mount --move $new /dev; rmdir $new"""
+
+OWN_JOURNAL = """
+mount -t tmpfs none /run; mkdir -p /run/systemd/journal; ln -s "$1" /run/systemd/journal/socket"""
+
+# The image is in the page cache; the loop device goes with the last mount.
+OWN_DISK = """
+truncate -s 16M "$1/image"; PATH=$PATH:/usr/sbin:/sbin mkfs.ext4 -q "$1/image"
+mkdir "$1/disk"; mount -o loop "$1/image" "$1/disk"
+"""
+
+
+class Receiver:
+    """A datagram socket that stands for syslog's or the journal's."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.got = []
+
+    def has(self, pattern):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.got.append(self.socket.recv(65536, socket.MSG_DONTWAIT).decode())
+        return any(re.search(pattern, text) for text in self.got)
+
+    def close(self):
+        self.socket.close()
+
+
+STAMP = r"[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d"
+
+
+@unittest.skipUnless(mounts_are_allowed(), "needs root and mount namespaces")
+class SystemLogs(xsvd.TestCase):
+    def receiver(self):
+        path = self.folder() / "socket"
+        receiver = Receiver(path)
+        self.addCleanup(receiver.close)
+        return receiver, path
+
+    def test_output_goes_to_syslog_line_by_line(self):
+        receiver, path = self.receiver()
+        self.daemon(output("out", "line", 3, "stdout_syslog = true", "stdout_logfile = @DIR@/out.log", "stderr_logfile = syslog"),
+                    wrapper=with_mounts(OWN_DEV, path))
+        for line in ("out line 1", "out line 3", "out err 3"):  # facility user, priority info: 1 * 8 + 6
+            self.assertEventually(lambda line=line: receiver.has(rf"^<14>{STAMP} xsvd: {line}$"), lambda: f"{line} in {receiver.got}")
+        daemon = self.daemons[0]
+        self.assertEqual(read(daemon.dir / "out.log"), "line 1\nline 2\nline 3\n")
+
+    def test_a_syslog_that_hangs_or_comes_back_harms_nobody(self):
+        receiver, path = self.receiver()
+        daemon = self.daemon(f"""
+            [program:talker]
+            command = /bin/sh -c 'i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done; touch @DIR@/done; while :; do echo again; sleep 0.05; done'
+            stdout_logfile = @DIR@/out.log
+            stdout_syslog = true
+            startsecs = 0""", args=("-l", "syslog"), wrapper=with_mounts(OWN_DEV, path))
+        self.assertEventually((daemon.dir / "done").exists, "the program is not blocked")
+        self.assertEventually(lambda: "2999\nagain\n" in read(daemon.dir / "out.log"), "its file has everything")
+        begin = time.monotonic()
+        for _ in range(5):
+            daemon.ctl("restart", "talker", check=True)
+        self.assertLess(time.monotonic() - begin, 10, "commands do not wait for syslog")
+        receiver.close()
+        path.unlink()
+        anew = Receiver(path)
+        self.addCleanup(anew.close)
+        self.assertEventually(lambda: anew.has("talker again$"), "the new receiver gets lines")
+
+    def test_the_daemons_log_goes_to_syslog(self):
+        receiver, path = self.receiver()
+        self.daemon(output("out", "line", 1), args=("-l", "syslog"), wrapper=with_mounts(OWN_DEV, path))
+        self.assertEventually(
+            lambda: receiver.has(rf"^<14>{STAMP} xsvd: \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d,\d{{3}} INFO spawned: 'out' with pid \d+$"),
+            lambda: f"Supervisor's line in {receiver.got}")
+
+    def test_the_daemons_log_goes_to_the_journal(self):
+        receiver, path = self.receiver()
+        self.daemon(output("out", "line", 1), env={"JOURNAL_STREAM": "1:1"}, wrapper=with_mounts(OWN_JOURNAL, path))
+        self.assertEventually(
+            lambda: receiver.has(r"^PRIORITY=6\nSYSLOG_IDENTIFIER=xsvd\nMESSAGE=spawned: 'out' with pid \d+\n$"),
+            lambda: f"the journal's fields in {receiver.got}")
+
+
+FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
+
+
+class FrozenDisk:
+    """A filesystem where every writer hangs. It thaws in any case: also when this process is killed."""
+
+    def __init__(self, path):
+        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        self.guard = subprocess.Popen(
+            [sys.executable, "-c", f"import fcntl, sys; sys.stdin.read(); fcntl.ioctl({self.fd}, {FITHAW}, 0)"],
+            stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=[self.fd])
+        fcntl.ioctl(self.fd, FIFREEZE, 0)
+
+    def thaw(self):
+        if self.guard:
+            self.guard.stdin.close()
+            self.guard.wait()
+            os.close(self.fd)
+        self.guard = None
+
+
+def disks_can_freeze():
+    if not mounts_are_allowed() or not xsvd.have("mkfs.ext4", "losetup"):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(with_mounts(OWN_DISK, folder) + ["true"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+@unittest.skipUnless(disks_can_freeze(), "needs root, mkfs.ext4 and a loop device")
+class Frozen(xsvd.TestCase):
+    def test_a_disk_that_hangs_stops_only_the_logs_on_it(self):
+        """Rule L6."""
+        folder = self.folder()
+        count = "/bin/sh -c 'n=0; while :; do n=$((n+1)); echo $n; sleep 0.01; done'"
+        daemon = self.daemon(f"""
+            [program:stuck]
+            command = {count}
+            stdout_logfile = {folder}/disk/stuck.log
+            startsecs = 0
+            [program:fine]
+            command = {count}
+            stdout_logfile = {folder}/fine.log
+            startsecs = 0""", wrapper=with_mounts(OWN_DISK, folder))
+        disk = f"/proc/{daemon.pid}/root{folder}/disk"
+        stuck, fine = xsvd.Path(disk) / "stuck.log", folder / "fine.log"
+        self.assertEventually(lambda: read(stuck) and read(fine), "both are written")
+        pid = daemon.pid_of("stuck")
+        frozen = FrozenDisk(disk)
+        self.addCleanup(frozen.thaw)
+        size = stuck.stat().st_size
+        tail = subprocess.Popen([xsvd.XSVCTL, "-c", daemon.config, "tail", "stuck"], stdout=subprocess.DEVNULL)
+        self.addCleanup(tail.wait)
+        self.addCleanup(tail.kill)
+        for round in range(3):
+            lines = read(fine).count("\n")
+            self.assertEventually(lambda: read(fine).count("\n") > lines + 30, "the other log goes on", patience=5)
+            begin = time.monotonic()
+            self.assertEqual(daemon.state("stuck"), "RUNNING")
+            daemon.ctl("restart", "fine", check=True)
+            daemon.ctl("tail", "fine", check=True)
+            self.assertLess(time.monotonic() - begin, 5, "commands are answered")
+        self.assertEqual(stuck.stat().st_size, size, "the disk did hang")
+        self.assertEqual(daemon.pid_of("stuck"), pid, "the program with the hanging log runs on")
+        frozen.thaw()
+        self.assertEventually(lambda: stuck.stat().st_size > size, "its log goes on")
+        numbers = [int(n) for n in read(stuck).split("\n")[:-1]]
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)), "and lost nothing")
 
 
 class Files(xsvd.TestCase):
@@ -59,6 +237,23 @@ class Files(xsvd.TestCase):
         self.assertEqual((daemon.info("none")["stdout_logfile"], daemon.info("none")["stderr_logfile"]), ("", ""))
         self.assertEqual(daemon.ctl("tail", "none")[:2], (1, "none: ERROR (no log file)\n"))
         self.assertEqual(len(list((daemon.dir / "logs").iterdir())), 2)
+
+    def test_auto_logs_of_an_earlier_life_go_and_nothing_else(self):
+        """Bug B43: the identifier is no regular expression."""
+        folder = self.folder()
+        (folder / "logs").mkdir()
+        old = ["x-stdout---a.b-abcdefgh.log", "x-stderr---a.b-a_c0efgh.log.12", "y---a.b-stdout---a.b-abcdefgh.log.1"]
+        foreign = ["x-stdout---aXb-abcdefgh.log", "x-stdout---a.b-abcdefg.log", "x-stdout---a.b-abcdefgh.log.gz", "x---a.b-abcdefgh.log",
+                   "x-stdout---a.b-abcdefgh.log.", "x-stdout---a.b-ABCDEFGH.log", "-stdout---a.b-abcdefgh.log", "x-stdout---a.b-abcdefgh.log1"]
+        for name in old + foreign:
+            (folder / "logs" / name).touch()
+        os.symlink("/nowhere", folder / "logs" / "z-stdout---a.b-abcdefgh.log")
+        self.daemon("", folder=folder, supervisord="identifier = a.b")
+        self.assertEqual(sorted(os.listdir(folder / "logs")), sorted(foreign + ["z-stdout---a.b-abcdefgh.log"]))
+        self.daemons.pop().stop()
+        (folder / "logs" / old[0]).touch()
+        self.daemon("", folder=folder, supervisord="identifier = a.b\nnocleanup = true")
+        self.assertIn(old[0], os.listdir(folder / "logs"))
 
     def test_a_log_that_cannot_be_opened_harms_nobody(self):
         blocked = self.folder() / "file"

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "scribe/ansi.h"
+#include "scribe/lines.h"
 #include "scribe/mounts.h"
 #include "scribe/settings.h"
-#include "scribe/syslog.h"
 
 using namespace xsv::scribe;
 

@@ -4,20 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "sys/fd.h"
-
 namespace xsv::scribe {
-
-/// Sends lines to the system's log socket without ever waiting for it; syslog(3) would.
-class Syslog {
-public:
-    /// Facility user, priority info. False: nobody takes it now.
-    bool send(std::string_view text);
-
-private:
-    bool connect();
-    sys::UniqueFd socket_;
-};
 
 /// Cuts a stream into lines. A line longer than kMaxLine comes in pieces.
 class LineCutter {
