@@ -76,13 +76,16 @@ private:
     // processes
     void start_process(const Params&, Reply);
     void start_group(const Params&, Reply);
+    void start_services(const std::string& group, const Params&, const Reply&);
     void start_all(const Params&, Reply);
     void stop_process(const Params&, Reply);
     void stop_group(const Params&, Reply);
+    void stop_services(const std::string& group, const Params&, const Reply&);
     void stop_all(const Params&, Reply);
     void keep_sockets(const Params&, Reply);
     void signal_process(const Params&, Reply);
     void signal_group(const Params&, Reply);
+    void signal_services(const std::string& group, const Params&, const Reply&);
     void signal_all(const Params&, Reply);
     void send_stdin(const Params&, Reply);
     // logs
@@ -110,9 +113,12 @@ private:
                      bool in_order = false);
     void read_log(const std::string& file, const Params& params, std::size_t at, const Reply& reply);
     void tail_log(const std::string& file, const Params& params, const Reply& reply);
+    /// The service of this exact name; refuses when there is none.
     engine::Service* named(const Params& params, const Reply& reply);
-    /// The group of "g:*" or of a plain group name; refuses when there is none.
-    std::optional<Services> services_of_group(const std::string& name, const Reply& reply);
+    /// The same for people: a bare process name will do when it is unique.
+    engine::Service* named_loosely(const Params& params, const Reply& reply);
+    /// The services of a group; refuses with the name `as_given` when there is none.
+    std::optional<Services> services_of_group(const std::string& name, const Reply& reply, std::string_view as_given);
     wire::Value diff_value(const config::Diff& diff) const;
 
     engine::Engine& engine_;

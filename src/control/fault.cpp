@@ -27,10 +27,10 @@ std::string_view fault_name(FaultCode code)
     return "FAILED";
 }
 
-wire::Fault make_fault(FaultCode code, std::string_view extra)
+wire::Fault make_fault(FaultCode code, std::optional<std::string_view> extra)
 {
     std::string text(fault_name(code));
-    if (!extra.empty()) text.append(": ").append(extra);
+    if (extra) text.append(": ").append(*extra);
     return {static_cast<int>(code), std::move(text)};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -15,15 +16,15 @@ enum class FaultCode : int {
     AlreadyStarted = 60, NotRunning = 70, Success = 80, AlreadyAdded = 90, StillRunning = 91, CantReread = 92
 };
 std::string_view fault_name(FaultCode code);   ///< "BAD_NAME"
-/// "BAD_NAME: x", or the name alone.
-wire::Fault make_fault(FaultCode code, std::string_view extra = {});
+/// "BAD_NAME: x"; the name alone without an extra, which is not the same as an empty one.
+wire::Fault make_fault(FaultCode code, std::optional<std::string_view> extra = {});
 
 /// An encoded wire::Value, or why there is none.
 using Outcome = tl::expected<std::string, wire::Fault>;
 /// Called once, now or later.
 using Reply = std::function<void(Outcome)>;
 
-inline void refuse(const Reply& reply, FaultCode code, std::string_view extra = {})
+inline void refuse(const Reply& reply, FaultCode code, std::optional<std::string_view> extra = {})
 {
     reply(tl::unexpected(make_fault(code, extra)));
 }

@@ -215,7 +215,7 @@ void Control::show(const Params& params, Reply reply)
 {
     Services services;
     if (params.empty()) services = engine_.services();
-    else if (Service* service = named(params, reply)) services.push_back(service);
+    else if (Service* service = named_loosely(params, reply)) services.push_back(service);
     else return;
 
     Value::Array rows;
@@ -279,7 +279,7 @@ void Control::show(const Params& params, Reply reply)
 
 void Control::why(const Params& params, Reply reply)
 {
-    Service* service = named(params, reply);
+    Service* service = named_loosely(params, reply);
     if (service == nullptr) return;
     const config::ServiceSpec& spec = service->spec();
     std::string text = fmt::format("{} is {}.", spec.namespec(), state_name(service->state()));

@@ -17,7 +17,8 @@ namespace {
 wire::Fault fault_of(const Value& result)
 {
     const auto code = static_cast<FaultCode>(result.number("code", static_cast<int>(FaultCode::Failed)));
-    return make_fault(code, result.text("text"));
+    const std::string text = result.text("text");
+    return make_fault(code, text.empty() ? std::nullopt : std::optional<std::string_view>(text));
 }
 
 const LogSink& sink_of(const Service& service, bool err) { return err ? service.spec().output.err : service.spec().output.out; }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "control/control.h"
+#include "control/params.h"
 
 namespace xsv::control {
 
@@ -84,6 +85,29 @@ Control::Control(engine::Engine& engine, engine::Context& context, engine::Scrib
 {
 }
 
+namespace {
+
+/// Whether a parameter can be read as what the signature says; params.h tells how lenient that is.
+bool is_fit(const Value& value, std::string_view type)
+{
+    const bool is_compound = value.array() != nullptr || value.structure() != nullptr;
+    if (type == "array") return value.array() != nullptr;
+    if (type == "string") return value.string() != nullptr || value.integer() != nullptr;
+    if (type == "int") return to_number(value).has_value();
+    return type == "boolean" || !is_compound;
+}
+
+/// The first parameter that does not fit, from 1; 0 if all do.
+std::size_t first_misfit(const Value::Array& params, std::string_view signature)
+{
+    const std::vector<std::string> types = text::words(signature);
+    for (std::size_t at = 0; at < params.size(); ++at)
+        if (!is_fit(params[at], types[at + 1])) return at + 1;
+    return 0;
+}
+
+}  // namespace
+
 void Control::call(const Request& request, Reply reply)
 {
     log::trace("XML-RPC method called: {}()", request.method);
@@ -92,6 +116,9 @@ void Control::call(const Request& request, Reply reply)
     const auto count = static_cast<int>(request.params.size());
     if (count < method->least || count > method->most) return refuse(reply, FaultCode::IncorrectParameters);
     if (engine_.is_shutting_down() && !method->while_ending) return refuse(reply, FaultCode::ShutdownState);
+    if (const std::size_t at = first_misfit(request.params, method->signature))
+        return refuse(reply, FaultCode::IncorrectParameters,
+                      fmt::format("parameter {} must be of type {}", at, text::words(method->signature)[at]));
     (this->*method->call)(request.params, std::move(reply));
 }
 
@@ -157,7 +184,9 @@ void Control::run_multicall(std::shared_ptr<Multicall> state)
     if (*method->string() == "system.multicall")
         return refuse(done, FaultCode::IncorrectParameters, "Recursive system.multicall forbidden");
     const Value* params = call.find("params");
-    this->call({*method->string(), params != nullptr && params->array() != nullptr ? *params->array() : Value::Array{}, {}}, done);
+    if (params != nullptr && params->array() == nullptr)
+        return refuse(done, FaultCode::IncorrectParameters, "params must be an array");
+    this->call({*method->string(), params != nullptr ? *params->array() : Value::Array{}, {}}, done);
 }
 
 }  // namespace xsv::control

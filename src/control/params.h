@@ -25,13 +25,16 @@ inline std::optional<std::int64_t> to_number(const wire::Value& value)
     return std::nullopt;
 }
 
-/// True for true, for numbers but 0, and for every text but the empty one ("false" too: old clients rely on it).
+/// True for true, for numbers but 0, for lists that are not empty, and for every text but the empty one ("false" too: old clients rely on it).
 inline bool to_truth(const wire::Value& value)
 {
     if (const auto* truth = value.boolean()) return *truth;
     if (const auto* number = value.integer()) return *number != 0;
     if (const auto* written = value.string()) return !written->empty();
-    return !value.is_nil();
+    if (const auto* real = value.real()) return *real != 0;
+    if (const auto* items = value.array()) return !items->empty();
+    if (const auto* members = value.structure()) return !members->empty();
+    return false;
 }
 
 }  // namespace xsv::control

@@ -65,28 +65,27 @@ struct Collector {
 
 Service* Control::named(const Params& params, const Reply& reply)
 {
-    const auto name = to_text(params[0]);
-    Service* service = name ? engine_.find(*name) : nullptr;
-    if (service == nullptr && name) {
-        // A bare process name, when it is unique.
-        for (Service* candidate : engine_.services()) {
-            if (candidate->spec().name != *name) continue;
-            if (service != nullptr) {
-                service = nullptr;
-                break;
-            }
-            service = candidate;
-        }
-    }
-    if (service == nullptr) refuse(reply, FaultCode::BadName, name.value_or(""));
+    const std::string name = text_param(params, 0);
+    Service* service = engine_.find(name);
+    if (service == nullptr) refuse(reply, FaultCode::BadName, name);
     return service;
 }
 
-std::optional<Control::Services> Control::services_of_group(const std::string& name, const Reply& reply)
+Service* Control::named_loosely(const Params& params, const Reply& reply)
+{
+    const std::string name = text_param(params, 0);
+    Services found;
+    if (Service* service = engine_.find(name)) return service;
+    for (Service* candidate : engine_.services())
+        if (candidate->spec().name == name) found.push_back(candidate);
+    return found.size() == 1 ? found.front() : named(params, reply);
+}
+
+std::optional<Control::Services> Control::services_of_group(const std::string& name, const Reply& reply, std::string_view as_given)
 {
     engine::Group* group = engine_.find_group(name);
     if (group == nullptr) {
-        refuse(reply, FaultCode::BadName, name);
+        refuse(reply, FaultCode::BadName, as_given);
         return std::nullopt;
     }
     Services services;
@@ -149,21 +148,19 @@ void Control::start_one(Service& service, bool wait, const Reply& reply)
 
 void Control::start_process(const Params& params, Reply reply)
 {
-    if (const auto group = group_of(text_param(params, 0))) {
-        Params named = params;
-        named[0] = Value(*group);
-        return start_group(named, std::move(reply));
-    }
+    if (const auto group = group_of(text_param(params, 0))) return start_services(*group, params, reply);
     if (Service* service = named(params, reply)) start_one(*service, wait_param(params, 1), reply);
 }
 
-void Control::start_group(const Params& params, Reply reply)
+void Control::start_group(const Params& params, Reply reply) { start_services(text_param(params, 0), params, reply); }
+
+void Control::start_services(const std::string& group, const Params& params, const Reply& reply)
 {
-    auto services = services_of_group(text_param(params, 0), reply);
+    auto services = services_of_group(group, reply, text_param(params, 0));
     if (!services) return;
     std::erase_if(*services, [](const Service* service) { return is_in_running_set(service->supervisor_state()); });
     const bool wait = wait_param(params, 1);
-    for_each_of(*services, [this, wait](Service& service, const Reply& one) { start_one(service, wait, one); }, std::move(reply));
+    for_each_of(*services, [this, wait](Service& service, const Reply& one) { start_one(service, wait, one); }, reply);
 }
 
 void Control::start_all(const Params& params, Reply reply)
@@ -195,21 +192,19 @@ void Control::stop_one(Service& service, bool wait, bool now, const Reply& reply
 
 void Control::stop_process(const Params& params, Reply reply)
 {
-    if (const auto group = group_of(text_param(params, 0))) {
-        Params named = params;
-        named[0] = Value(*group);
-        return stop_group(named, std::move(reply));
-    }
+    if (const auto group = group_of(text_param(params, 0))) return stop_services(*group, params, reply);
     if (Service* service = named(params, reply)) stop_one(*service, wait_param(params, 1), false, reply);
 }
 
-void Control::stop_group(const Params& params, Reply reply)
+void Control::stop_group(const Params& params, Reply reply) { stop_services(text_param(params, 0), params, reply); }
+
+void Control::stop_services(const std::string& group, const Params& params, const Reply& reply)
 {
-    auto services = services_of_group(text_param(params, 0), reply);
+    auto services = services_of_group(group, reply, text_param(params, 0));
     if (!services) return;
     std::erase_if(*services, [](const Service* service) { return !service->can_stop(); });
     const bool wait = wait_param(params, 1);
-    for_each_of(*services, [this, wait](Service& service, const Reply& one) { stop_one(service, wait, false, one); }, std::move(reply));
+    for_each_of(*services, [this, wait](Service& service, const Reply& one) { stop_one(service, wait, false, one); }, reply);
 }
 
 void Control::stop_all(const Params& params, Reply reply)
@@ -248,11 +243,7 @@ void Control::signal_one(Service& service, int signal, const Reply& reply)
 
 void Control::signal_process(const Params& params, Reply reply)
 {
-    if (const auto group = group_of(text_param(params, 0))) {
-        Params named = params;
-        named[0] = Value(*group);
-        return signal_group(named, std::move(reply));
-    }
+    if (const auto group = group_of(text_param(params, 0))) return signal_services(*group, params, reply);
     Service* service = named(params, reply);
     if (service == nullptr) return;
     const auto signal = config::parse_signal(text_param(params, 1));
@@ -260,9 +251,11 @@ void Control::signal_process(const Params& params, Reply reply)
     signal_one(*service, *signal, reply);
 }
 
-void Control::signal_group(const Params& params, Reply reply)
+void Control::signal_group(const Params& params, Reply reply) { signal_services(text_param(params, 0), params, reply); }
+
+void Control::signal_services(const std::string& group, const Params& params, const Reply& reply)
 {
-    auto services = services_of_group(text_param(params, 0), reply);
+    auto services = services_of_group(group, reply, text_param(params, 0));
     if (!services) return;
     std::erase_if(*services, [](const Service* service) { return !is_signallable(service->supervisor_state()); });
     const std::string written = text_param(params, 1);
@@ -270,7 +263,7 @@ void Control::signal_group(const Params& params, Reply reply)
         const auto signal = config::parse_signal(written);
         if (!signal) return refuse(one, FaultCode::BadSignal, written);
         signal_one(service, *signal, one);
-    }, std::move(reply));
+    }, reply);
 }
 
 void Control::signal_all(const Params& params, Reply reply)
@@ -289,11 +282,11 @@ void Control::signal_all(const Params& params, Reply reply)
 
 void Control::send_stdin(const Params& params, Reply reply)
 {
+    const auto* bytes = params[1].string();
+    if (bytes == nullptr) return refuse(reply, FaultCode::IncorrectParameters, text_param(params, 1));
     Service* service = named(params, reply);
     if (service == nullptr) return;
-    const auto* bytes = params[1].string();
     const std::string name = service->spec().namespec();
-    if (bytes == nullptr) return refuse(reply, FaultCode::IncorrectParameters, "text expected");
     if (!live_pid(service->state()) || std::holds_alternative<engine::Stopping>(service->state()))
         return refuse(reply, FaultCode::NotRunning, name);
     if (!service->streams().has_stdin()) return refuse(reply, FaultCode::NoFile, name);

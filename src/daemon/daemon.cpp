@@ -33,15 +33,18 @@ bool is_open_to_all(const config::ServerSpec& server)
     return server.kind == config::ServerSpec::Kind::Inet && server.username.empty() && !is_local && !server.allow_unauthenticated;
 }
 
-void warn_of_open_servers(const std::vector<config::ServerSpec>& servers)
+/// The second and third line are Supervisor's, to the letter.
+void log_servers(const std::vector<config::ServerSpec>& servers)
 {
     for (const config::ServerSpec& server : servers) {
-        if (is_open_to_all(server))
+        if (is_open_to_all(server)) {
             log::critical("[{}] is not opened: {}:{} can be reached by others and has no password; set username and password, or "
                           "allow_unauthenticated = yes",
                           server.section, server.host.empty() ? "*" : server.host, server.port);
-        else if (server.kind == config::ServerSpec::Kind::Inet && server.username.empty())
-            log::warn("[{}] runs without any HTTP authentication checking", server.section);
+            continue;
+        }
+        log::info("RPC interface 'supervisor' initialized");
+        if (server.username.empty()) log::critical("Server '{}' running without any HTTP authentication checking", server.section);
     }
 }
 
@@ -290,7 +293,7 @@ std::string Daemon::server_url() const
 
 std::optional<int> Daemon::open_servers()
 {
-    if (!recovering_) warn_of_open_servers(config_.servers);
+    if (!recovering_) log_servers(config_.servers);
     auto prepared = web_link_->prepare(servers_of(config_));
     if (!prepared && prepared.error().code == EADDRINUSE) {
         // Supervisor's sentence, which scripts look for; then which port, and whose.

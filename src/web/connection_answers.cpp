@@ -72,8 +72,9 @@ void Connection::write_head(const Answer& answer)
     if (answer.close || (serial_ >= settings_.max_requests && version_ == 11)) head += "Connection: close\r\n";
     if (keep_alive_ && version_ == 10) head += "Connection: Keep-Alive\r\n";
     head += answer.headers;
-    if (answer.status != 204)
-        head += fmt::format("Content-Length: {}\r\nContent-Type: {}\r\n", answer.body.size(), answer.content_type);
+    const std::string length = fmt::format("Content-Length: {}\r\n", answer.body.size());
+    const std::string type = fmt::format("Content-Type: {}\r\n", answer.content_type);
+    if (answer.status != 204) head += answer.status < 300 ? type + length : length + type;  // as Supervisor orders them
     head += kBrowserRules;
     head += "\r\n";
     append(output(), head);
