@@ -109,19 +109,19 @@ Result<std::vector<std::string>> shell_words(std::string_view command)
 Result<Program> resolve_command(std::string_view command, const Environment& environment)
 {
     auto words = shell_words(command);
-    if (!words) return refuse(EACCES, fmt::format("can't parse command '{}': {}", command, words.error().message));
+    if (!words) return refuse(EACCES, fmt::format("can't parse command {}: {}", text::repr(command), words.error().message));
     if (words->empty()) return refuse(EACCES, "command is empty");
     Program program;
     const std::string& name = words->front();
     program.path = name.find('/') != std::string::npos ? name : find_in_path(name, environment);
     struct stat status {};
     if (program.path.empty() || ::stat(program.path.c_str(), &status) != 0)
-        return refuse(ENOENT, fmt::format("can't find command '{}'", name));
-    if (S_ISDIR(status.st_mode)) return refuse(EACCES, fmt::format("command at '{}' is a directory", program.path));
+        return refuse(ENOENT, "can't find command " + text::repr(name));
+    if (S_ISDIR(status.st_mode)) return refuse(EACCES, fmt::format("command at {} is a directory", text::repr(program.path)));
     if ((status.st_mode & 0111) == 0)
-        return refuse(EACCES, fmt::format("command at '{}' is not executable", program.path));
+        return refuse(EACCES, fmt::format("command at {} is not executable", text::repr(program.path)));
     if (::access(program.path.c_str(), X_OK) != 0)
-        return refuse(EACCES, fmt::format("no permission to run command '{}'", program.path));
+        return refuse(EACCES, "no permission to run command " + text::repr(program.path));
     program.argv = *std::move(words);
     return program;
 }

@@ -110,7 +110,7 @@ private:
     void signal_one(engine::Service& service, int signal, const Reply& reply);
     void clear_one(engine::Service& service, const Reply& reply);
     void for_each_of(const Services& services, const std::function<void(engine::Service&, Reply)>& act, Reply reply,
-                     bool in_order = false);
+                     bool in_order = false, bool last_first = false);
     void read_log(const std::string& file, const Params& params, std::size_t at, const Reply& reply);
     void tail_log(const std::string& file, const Params& params, const Reply& reply);
     /// The service of this exact name; refuses when there is none.

@@ -93,15 +93,16 @@ std::optional<Control::Services> Control::services_of_group(const std::string& n
     return services;
 }
 
-void Control::for_each_of(const Services& services, const std::function<void(Service&, Reply)>& act, Reply reply, bool in_order)
+void Control::for_each_of(const Services& services, const std::function<void(Service&, Reply)>& act, Reply reply, bool in_order, bool last_first)
 {
     auto collector = std::make_shared<Collector>();
     collector->in_order = in_order;
-    std::size_t place = 0;
     collector->reply = std::move(reply);
-    for (Service* service : services) {
+    for (std::size_t i = 0; i < services.size(); ++i) {
+        const std::size_t place = last_first ? services.size() - 1 - i : i;
+        Service* service = services[place];
         ++collector->pending;
-        act(*service, [collector, service, place = place++](const Outcome& outcome) {
+        act(*service, [collector, service, place](const Outcome& outcome) {
             collector->add(place, *service, outcome);
             --collector->pending;
             collector->finish();
@@ -186,7 +187,7 @@ void Control::stop_one(Service& service, bool wait, bool now, const Reply& reply
         return true;
     };
     if (!wait || settled(service)) return wait ? void() : answer(reply, true);
-    log::info("waiting for {} to stop", service.spec().name);
+    service.report_stop();
     service.when_changed(settled);
 }
 
@@ -204,7 +205,8 @@ void Control::stop_services(const std::string& group, const Params& params, cons
     if (!services) return;
     std::erase_if(*services, [](const Service* service) { return !service->can_stop(); });
     const bool wait = wait_param(params, 1);
-    for_each_of(*services, [this, wait](Service& service, const Reply& one) { stop_one(service, wait, false, one); }, reply);
+    for_each_of(*services, [this, wait](Service& service, const Reply& one) { stop_one(service, wait, false, one); }, reply,
+                !wait, true);
 }
 
 void Control::stop_all(const Params& params, Reply reply)
@@ -214,7 +216,8 @@ void Control::stop_all(const Params& params, Reply reply)
         for (const auto& service : group->services)
             if (service->can_stop()) services.push_back(service.get());
     const bool wait = wait_param(params, 0);
-    for_each_of(services, [this, wait](Service& service, const Reply& one) { stop_one(service, wait, false, one); }, std::move(reply));
+    for_each_of(services, [this, wait](Service& service, const Reply& one) { stop_one(service, wait, false, one); }, std::move(reply),
+                !wait, true);
 }
 
 void Control::keep_sockets(const Params& params, Reply reply)

@@ -168,7 +168,10 @@ Status Engine::add_group(const config::GroupSpec& spec)
     std::vector<Service*> added;
     for (const config::ServiceSpec& service_spec : spec.services) {
         auto service = make_service(service_spec);
-        if (!service) return tl::unexpected(std::move(service).error());
+        if (!service) {
+            for (const auto& made : group->services) made->vanish();
+            return tl::unexpected(std::move(service).error());
+        }
         added.push_back(service->get());
         group->services.push_back(std::move(*service));
     }

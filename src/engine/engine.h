@@ -75,6 +75,7 @@ private:
     void retire(std::unique_ptr<Service> service);
     void sweep_retired();
     void stop_next_group();
+    void report_shutdown();
     void recover_stray(std::uint32_t slot);
     std::map<std::string, std::uint32_t> slots_by_name(std::vector<std::uint32_t>& connections);
     Status take_hold_of_all(const config::Config& next, std::map<std::string, std::vector<net::SocketPtr>>& held);
@@ -89,6 +90,7 @@ private:
     std::vector<std::function<void(Service&)>> observers_;
     std::vector<std::vector<Service*>> stopping_;        ///< groups whose turn is still to come, the next one last
     std::function<void()> on_stopped_;
+    event::WatchPtr shutdown_report_;
     std::uint64_t last_exit_ = 0;
     bool sweep_due_ = false;
 };

@@ -8,6 +8,8 @@
 namespace xsv::engine {
 namespace {
 
+constexpr Duration kShutdownReport = std::chrono::seconds(3);
+
 bool is_down(const Service& service) { return is_in_stopped_set(service.supervisor_state()); }
 
 }  // namespace
@@ -115,13 +117,19 @@ void Engine::shutdown(std::function<void()> done)
         for (const config::ServiceSpec* spec : group) services.push_back(find(spec->namespec()));
         stopping_.insert(stopping_.begin(), std::move(services));
     }
+    report_shutdown();
+    shutdown_report_ = context_.loop.every(kShutdownReport, "shutdown report", [this] { report_shutdown(); });
+    if (!stopping_.empty())
+        for (Service* service : stopping_.back()) service->shutdown();
+    stop_next_group();
+}
+
+void Engine::report_shutdown()
+{
     std::string names;
     for (Service* service : services())
         if (!is_down(*service)) names += (names.empty() ? "" : ", ") + service->spec().name;
     if (!names.empty()) log::info("waiting for {} to die", names);
-    if (!stopping_.empty())
-        for (Service* service : stopping_.back()) service->shutdown();
-    stop_next_group();
 }
 
 /// Moves on as far as groups have ended; called again with every service that has.
@@ -135,6 +143,7 @@ void Engine::stop_next_group()
         for (Service* service : stopping_.back()) service->shutdown();
     }
     if (!retired_.empty()) return;
+    shutdown_report_.reset();
     if (on_stopped_) std::exchange(on_stopped_, nullptr)();
 }
 

@@ -12,6 +12,7 @@ namespace xsv::engine {
 namespace {
 
 constexpr Duration kStartAfterStop = std::chrono::seconds(5);  // a client that restarts in two steps takes no longer
+constexpr Duration kStopReport = std::chrono::seconds(2);
 constexpr Duration kLongestBindRetry = std::chrono::seconds(60);
 
 Duration with_jitter(Duration delay)
@@ -63,6 +64,10 @@ void Service::start()
 
 void Service::stop(bool now)
 {
+    if (std::holds_alternative<Backoff>(state_)) {
+        log::debug("Attempted to kill {}, which is in BACKOFF state.", spec_.name);
+        place().exit_code = place().exit_status = 0;  // a death before it was up is no exit status to Supervisor's clients
+    }
     hand(Stop{context_.loop.now()});
     if (now) handlers_->stop_now();
     else handlers_->stop();
@@ -93,6 +98,14 @@ void Service::shutdown()
     if (spec_.sockets.standing) close_sockets();  // no caller gets in line behind the end
     hand(Shutdown{context_.loop.now()});
     handlers_->shutdown();
+}
+
+void Service::report_stop()
+{
+    if (stop_report_ != nullptr) return;
+    const auto report = [this] { log::info("waiting for {} to stop", spec_.name); };
+    report();
+    if (std::holds_alternative<Stopping>(state_)) stop_report_ = context_.loop.every(kStopReport, spec_.namespec() + " stop report", report);
 }
 
 Result<bool> Service::send_signal(int signal)
@@ -133,6 +146,7 @@ void Service::enter(State state)
     state_ = std::move(state);
     write_down();
     if (!std::holds_alternative<Starting>(state_) && !std::holds_alternative<Running>(state_)) idle_timer_.reset();
+    if (!std::holds_alternative<Stopping>(state_)) stop_report_.reset();
     publish();
 }
 

@@ -46,6 +46,8 @@ public:
     void shutdown();
     /// The next stop keeps the sockets open, unwatched, for the start that follows it within seconds: callers queue.
     void keep_sockets();
+    /// Somebody waits for the end of a stop: the activity log says so now, and every 2 s until then.
+    void report_stop();
     /// To the process, or to every handler. False: nobody was there.
     Result<bool> send_signal(int signal);
 
@@ -122,7 +124,7 @@ private:
     std::unique_ptr<Handlers> handlers_;
     bool keeps_sockets_ = false;
     std::vector<net::SocketPtr> kept_sockets_;
-    event::WatchPtr timer_, socket_timer_, idle_timer_, kept_timer_;
+    event::WatchPtr timer_, socket_timer_, idle_timer_, kept_timer_, stop_report_;
     std::vector<event::WatchPtr> watches_;   // last: they stop before the sockets close
 };
 

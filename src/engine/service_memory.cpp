@@ -179,6 +179,7 @@ void Service::log_note(const Note& note)
             break;
         case Note::Kind::Killing:
             log::warn("killing '{}' ({}) with SIGKILL", name, note.pid);
+            log::debug("killing {} (pid {}) {}with signal SIGKILL", name, note.pid, note.group ? "process group " : "");
             break;
     }
 }

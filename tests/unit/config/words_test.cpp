@@ -47,7 +47,7 @@ TEST_CASE("a command is found as Supervisor finds it", "[config][words]")
     CHECK(of(base + "/none x") == fmt::format("can't find command '{}/none' {}", base, ENOENT));
     CHECK(of("text") == fmt::format("command at '{}/text' is not executable {}", base, EACCES));
     CHECK(of(base) == fmt::format("command at '{}' is a directory {}", base, EACCES));
-    CHECK(of("a 'b") == fmt::format("can't parse command 'a 'b': No closing quotation {}", EACCES));
+    CHECK(of("a 'b") == fmt::format("can't parse command \"a 'b\": No closing quotation {}", EACCES));
     CHECK(of(" ") == fmt::format("command is empty {}", EACCES));
 }
 

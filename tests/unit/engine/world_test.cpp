@@ -368,3 +368,71 @@ TEST_CASE("a caller accepted in the engine is served after the program's own fai
     world.loop.advance(5s);
     CHECK(world.at("git").handlers().count() == 1);
 }
+
+TEST_CASE("who waits for a stop reads in the log that it lasts, once every two seconds", "[engine][log]")
+{
+    World world({service("web")});
+    const auto said = [&](const std::string& text) {
+        return std::count_if(world.lines.begin(), world.lines.end(), [&](const std::string& line) { return line.find(text) != std::string::npos; });
+    };
+    world.at("web").stop();
+    world.at("web").report_stop();
+    world.at("web").report_stop();  // somebody else waits too
+    CHECK(said("waiting for web to stop") == 1);
+    world.loop.advance(4100ms);
+    CHECK(said("waiting for web to stop") == 3);
+    world.exit(world.pid("web"));
+    world.loop.advance(10s);
+    CHECK(said("waiting for web to stop") == 3);
+}
+
+TEST_CASE("the end of the daemon says every three seconds whom it waits for", "[engine][log]")
+{
+    World world({service("a"), service("b")});
+    const auto said = [&](const std::string& text) {
+        return std::count_if(world.lines.begin(), world.lines.end(), [&](const std::string& line) { return line.find(text) != std::string::npos; });
+    };
+    const pid_t a = world.pid("a"), b = world.pid("b");
+    world.engine().shutdown([] {});
+    CHECK(said("waiting for a, b to die") == 1);
+    world.loop.advance(3100ms);
+    CHECK(said("waiting for a, b to die") == 2);
+    world.exit(b);
+    world.loop.advance(3s);
+    CHECK(said("waiting for a to die") == 1);
+    world.exit(a);
+    world.loop.advance(10s);
+    CHECK(said("to die") == 3);
+}
+
+TEST_CASE("a stop in BACKOFF leaves no exit status, and the next start has every attempt again", "[engine]")
+{
+    World world({service("web").with([](config::ServiceSpec& spec) { spec.policy.start_retries = 1; })});
+    const auto fail_once = [&] { world.exit(world.pid("web"), 7); };
+    fail_once();
+    REQUIRE(world.state("web") == "backoff");
+    world.at("web").stop();
+    CHECK(world.state("web") == "stopped");
+    CHECK(world.at("web").slot().exit_status == 0);
+
+    world.at("web").start();
+    fail_once();
+    CHECK(world.state("web") == "backoff");  // the failure before the stop does not count
+    world.loop.advance(1100ms);
+    fail_once();
+    CHECK(world.state("web") == "fatal");
+}
+
+TEST_CASE("groups without processes and stopped ones do not delay the end", "[engine]")
+{
+    std::vector<ServiceBuilder> services;
+    for (int i = 0; i < 20; ++i)
+        services.push_back(service("s" + std::to_string(i)).with([](config::ServiceSpec& spec) { spec.policy.autostart = false; }));
+    World world(std::move(services));
+    const Time begun = world.loop.now();
+    bool ended = false;
+    world.engine().shutdown([&] { ended = true; });
+    world.loop.settle();
+    CHECK(ended);
+    CHECK(world.loop.now() == begun);
+}
