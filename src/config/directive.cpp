@@ -4,12 +4,28 @@
 
 namespace xsv::config {
 
+namespace {
+
+/// Supervisor expands these a second time, so that its users write "%%%%" for a percent sign.
+bool is_expanded_twice(std::string_view section, std::string_view key)
+{
+    return key == "stdout_logfile" || key == "stderr_logfile" || (section == "supervisord" && key == "environment");
+}
+
+}  // namespace
+
 std::optional<std::string> SectionReader::expanded(const IniKey& key, Scope scope)
 {
     if (key.value.find('%') == std::string::npos) return key.value;
     Names names = names_.of(scope);
     names["here"] = Surroundings::folder_of(key.place.file);  // of the file the value stands in
-    auto value = expand(key.value, names, names_.plain, section_.name + "." + key.name);
+    // Supervisor expands a program's variables on their own, without the section's name.
+    const bool own = key.name == "environment" && section_.name != "supervisord";
+    auto value = expand(key.value, names, names_.plain, own ? key.name : section_.name + "." + key.name);
+    if (value && is_expanded_twice(section_.name, key.name)) {
+        // Whoever wrote "%%", as everywhere else, has meant what the first time gave.
+        if (auto again = expand(*value, names, names_.plain, key.name)) value = std::move(again);
+    }
     if (value) return *std::move(value);
     report_.mistake(key.place, section_.name, key.name, value.error().message);
     return std::nullopt;

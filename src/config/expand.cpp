@@ -1,5 +1,6 @@
 #include "config/expand.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <set>
@@ -52,6 +53,11 @@ private:
 
     Status convert(std::string& out)
     {
+        if (!at_end() && format_[next_] == '%') {
+            ++next_;
+            out += '%';
+            return {};
+        }
         const NameValue* value = nullptr;
         if (!at_end() && format_[next_] == '(') {
             auto name = take_name();
@@ -64,10 +70,6 @@ private:
         }
         auto conversion = take_conversion();
         if (!conversion) return tl::unexpected<Error>(std::move(conversion).error());
-        if (conversion->letter == '%') {
-            out += '%';
-            return {};
-        }
         return render(*conversion, value, out);
     }
 
@@ -88,6 +90,7 @@ private:
         Conversion conversion;
         while (!at_end() && std::string_view("-+ #0").find(format_[next_]) != std::string_view::npos)
             conversion.flags += format_[next_++];
+        if (!at_end() && format_[next_] == '*') return fail("not enough arguments for format string");
         if (auto width = take_number(); !width)
             return fail("width too big");
         else
@@ -129,7 +132,7 @@ private:
         const char letter = conversion.letter;
         if (std::string_view("diuoxXeEfFgGcsra").find(letter) == std::string_view::npos) {
             const auto code = static_cast<unsigned>(static_cast<unsigned char>(letter));
-            return fail("unsupported format character '{}' (0x{:x}) at index {}", text::escape_control({&letter, 1}),
+            return fail("unsupported format character '{}' (0x{:x}) at index {}", code >= ' ' && code < 0x7f ? letter : '?',
                         code, conversion.at);
         }
         if (value == nullptr) return fail("a name is missing: write %(name){}, or %% for a percent sign", letter);
@@ -138,6 +141,10 @@ private:
             return {};
         }
         const auto* number = std::get_if<std::int64_t>(value);
+        if (letter == 'c' && number == nullptr && std::get<std::string>(*value).size() == 1) {
+            render_text(conversion, *value, out);
+            return {};
+        }
         if (number == nullptr && letter == 'c') return fail("%c requires int or char");
         if (number == nullptr && std::string_view("oxX").find(letter) != std::string_view::npos)
             return fail("%{} format: an integer is required, not str", letter);
@@ -152,28 +159,65 @@ private:
     {
         const auto* number = std::get_if<std::int64_t>(&value);
         std::string shown = number != nullptr ? std::to_string(*number) : std::get<std::string>(value);
-        if (conversion.letter != 's' && number == nullptr) shown = text::repr(shown);
-        if (conversion.precision >= 0) shown = shown.substr(0, static_cast<std::size_t>(conversion.precision));
+        const bool quoted = conversion.letter == 'r' || conversion.letter == 'a';
+        if (quoted && number == nullptr) shown = text::repr(shown);
+        if (conversion.precision >= 0) shown.resize(bytes_of(shown, static_cast<std::size_t>(conversion.precision)));
+        pad(conversion, characters_in(shown), shown, out);
+    }
+
+    static bool has_flag(const Conversion& conversion, char flag) { return conversion.flags.find(flag) != std::string::npos; }
+
+    static void pad(const Conversion& conversion, std::size_t size, const std::string& shown, std::string& out)
+    {
         const auto width = static_cast<std::size_t>(conversion.width);
-        const std::string padding(width > shown.size() ? width - shown.size() : 0, ' ');
-        const bool left = conversion.flags.find('-') != std::string::npos;
-        out += left ? shown + padding : padding + shown;
+        const std::string padding(width > size ? width - size : 0, ' ');
+        out += has_flag(conversion, '-') ? shown + padding : padding + shown;
+    }
+
+    /// Python counts characters and not bytes.
+    static bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
+    static std::size_t characters_in(std::string_view text)
+    {
+        return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_character));
+    }
+    static std::size_t bytes_of(std::string_view text, std::size_t characters)
+    {
+        std::size_t bytes = 0;
+        while (bytes < text.size() && (!begins_character(text[bytes]) || characters-- > 0)) ++bytes;
+        return bytes;
+    }
+
+    /// As Python does it, which differs from C: hexadecimal numbers have a sign, zeros fill also beside a precision.
+    static void render_integer(const Conversion& conversion, std::int64_t number, std::string& out)
+    {
+        const char letter = conversion.letter;
+        const auto magnitude = number < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(number) : static_cast<std::uint64_t>(number);
+        std::string digits = letter == 'x'   ? fmt::format("{:x}", magnitude)
+                             : letter == 'X' ? fmt::format("{:X}", magnitude)
+                             : letter == 'o' ? fmt::format("{:o}", magnitude)
+                                             : std::to_string(magnitude);
+        std::string sign = number < 0 ? "-" : has_flag(conversion, '+') ? "+" : has_flag(conversion, ' ') ? " " : "";
+        if (has_flag(conversion, '#') && std::string_view("xXo").find(letter) != std::string_view::npos) sign += std::string("0") + letter;
+        const auto fill = [&](int wanted, std::size_t used) {
+            if (wanted > 0 && static_cast<std::size_t>(wanted) > used) digits.insert(0, static_cast<std::size_t>(wanted) - used, '0');
+        };
+        fill(conversion.precision, digits.size());
+        if (has_flag(conversion, '0') && !has_flag(conversion, '-')) fill(conversion.width, sign.size() + digits.size());
+        pad(conversion, sign.size() + digits.size(), sign + digits, out);
     }
 
     static void render_number(const Conversion& conversion, std::int64_t number, std::string& out)
     {
-        const bool is_real = std::string_view("eEfFgG").find(conversion.letter) != std::string_view::npos;
         const bool is_char = conversion.letter == 'c';
+        if (std::string_view("diuoxX").find(conversion.letter) != std::string_view::npos)
+            return render_integer(conversion, number, out);
         std::string format = "%" + conversion.flags;
         if (conversion.width > 0) format += std::to_string(conversion.width);
         if (conversion.precision >= 0 && !is_char) format += "." + std::to_string(conversion.precision);
-        if (!is_real && !is_char) format += "ll";
-        format += conversion.letter == 'u' ? 'd' : conversion.letter;
+        format += conversion.letter;
         std::array<char, 2 * kWidest + 64> buffer{};
-        const auto size =
-            is_real   ? std::snprintf(buffer.data(), buffer.size(), format.c_str(), static_cast<double>(number))
-            : is_char ? std::snprintf(buffer.data(), buffer.size(), format.c_str(), static_cast<int>(number))
-                      : std::snprintf(buffer.data(), buffer.size(), format.c_str(), static_cast<long long>(number));
+        const auto size = is_char ? std::snprintf(buffer.data(), buffer.size(), format.c_str(), static_cast<int>(number))
+                                  : std::snprintf(buffer.data(), buffer.size(), format.c_str(), static_cast<double>(number));
         if (size > 0) out.append(buffer.data(), std::min(static_cast<std::size_t>(size), buffer.size() - 1));
     }
 

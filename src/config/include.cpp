@@ -69,11 +69,13 @@ private:
         }
         const IniKey* files = include.find("files");
         if (files == nullptr) {
-            if (include.keys.empty())
+            const bool has_dialect = include.has("xinetd") || include.has("inetd") || include.has("systemd");
+            if (!has_dialect)
                 report_.fatal(include.place, "include", "", ".ini file has [include] section, but no files setting");
             return;
         }
         Names here = names_;
+        here["host_node_name"] = surroundings_.host;
         here["here"] = Surroundings::folder_of(files->place.file);
         const auto patterns = expand(files->value, here, {}, "include.files");
         if (!patterns) return report_.fatal(files->place, "include", "files", patterns.error().message);
@@ -83,10 +85,10 @@ private:
     void include_pattern(const std::string& pattern, const Place& place)
     {
         const bool is_absolute = pattern.starts_with('/');
-        const auto found =
-            surroundings_.match(is_absolute ? pattern : literal(Surroundings::folder_of(file_)) + "/" + pattern);
+        const std::string folder = is_absolute ? "" : Surroundings::folder_of(file_) + "/";
+        const auto found = surroundings_.match(literal(folder) + pattern);
         if (found.empty())
-            report_.warning(place, "include", "files", fmt::format("No file matches via include \"{}\"", pattern));
+            report_.warning(place, "include", "files", fmt::format("No file matches via include \"{}{}\"", folder, pattern));
         for (const std::string& name : found) {
             if (is_main(name))
                 report_.mistake(place, "include", "files",

@@ -20,16 +20,28 @@ bool is_blank(char c)
     return kBlanks.find(c) != std::string_view::npos;
 }
 
-/// Cuts the line at the first ';' or '#' that follows white space, as inih does for the first line of a value.
+/// Where Python's parser sees a comment begin: at a ';' or '#' that follows white space. It looks at the first ';' and the
+/// first '#', then at the second of each, and so on, and the first round that finds one decides: "a;b ;c #d" is cut at '#'.
+std::size_t comment_start(std::string_view line)
+{
+    const auto begins = [&](std::size_t at) { return at != std::string_view::npos && (at == 0 || is_blank(line[at - 1])); };
+    std::size_t semicolon = line.find(';'), hash = line.find('#');
+    while (semicolon != std::string_view::npos || hash != std::string_view::npos) {
+        const auto first = std::min(begins(semicolon) ? semicolon : std::string_view::npos, begins(hash) ? hash : std::string_view::npos);
+        if (first != std::string_view::npos) return first;
+        if (semicolon != std::string_view::npos) semicolon = line.find(';', semicolon + 1);
+        if (hash != std::string_view::npos) hash = line.find('#', hash + 1);
+    }
+    return std::string_view::npos;
+}
+
 void cut_comment(std::string& line)
 {
-    for (std::size_t i = 0; i + 1 < line.size(); ++i) {
-        if (is_blank(line[i]) && (line[i + 1] == ';' || line[i + 1] == '#')) return line.resize(i);
-    }
+    if (const auto start = comment_start(line); start != std::string::npos) line.resize(start);
 }
 
 /// Stands between the text and inih. inih asks for lines and gets them without what it would read wrongly: long section
-/// names go through as numbers, continuations without their comments. It only ever sees one line at a time, so whatever
+/// names go through as numbers, lines without their comments. It only ever sees one line at a time, so whatever
 /// it reports belongs to the line handed out last.
 class IniReader {
 public:
@@ -55,17 +67,15 @@ private:
 
     static void set_up_inih()
     {
-        static char inline_comments[] = ";#";
         ini_use_stack = false;
         ini_allow_realloc = true;
         ini_initial_alloc = 4096;
         ini_max_line = static_cast<int>(kLongestLine) + 16;
         ini_allow_multiline = true;
         ini_allow_bom = false;
-        ini_allow_inline_comments = true;
+        ini_allow_inline_comments = false;
         ini_allow_no_value = false;
         ini_stop_on_first_error = false;
-        ini_inline_comment_prefixes = inline_comments;
     }
 
     void mistake(std::string text, bool warning = false)
@@ -89,11 +99,11 @@ private:
 
     std::string take_line()
     {
-        const auto end = std::min(text_.find('\n', position_), text_.size());
+        // A line ends in "\n", "\r\n" or "\r".
+        const auto end = std::min(text_.find_first_of("\r\n", position_), text_.size());
         std::string line(text_.substr(position_, end - position_));
-        position_ = end + 1;
+        position_ = end + (text_.substr(end, 2) == "\r\n" ? 2 : 1);
         ++line_;
-        if (line.ends_with('\r')) line.pop_back();
         if (line.size() > kLongestLine) {
             mistake("line longer than 1 MiB");
             line.clear();
@@ -108,12 +118,12 @@ private:
         answered_ = false;
         out_ = "\n";
         const auto indent = line.find_first_not_of(kBlanks);
+        if (indent != std::string::npos && line[indent] != ';' && line[indent] != '#') cut_comment(line);
         if (indent == std::string::npos || line[indent] == ';' || line[indent] == '#') {
             kind_ = Kind::Blank;
             if (indent == std::string::npos) ++blank_lines_;
         } else if (have_key_ && indent > key_indent_) {
             kind_ = Kind::More;
-            cut_comment(line);
             // One blank in front is what makes it a continuation for inih.
             out_ = " " + line.substr(indent) + "\n";
         } else if (line[indent] == '[') {
@@ -130,7 +140,6 @@ private:
     {
         kind_ = Kind::Header;
         have_key_ = false;
-        cut_comment(line);
         // The last bracket ends the name, as in Python. A header without one still opens a section: its keys must not
         // fall into the one before.
         const auto close = line.rfind(']');

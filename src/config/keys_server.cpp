@@ -27,9 +27,13 @@ Status set_port(ServerSpec& server, const std::string& text, const Setting&)
     const auto colon = text.rfind(':');
     const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
     std::string host = colon == std::string::npos ? "" : text::lower(text.substr(0, colon));
-    if (text::trim(text).empty()) return fail("no port number specified in '{}'", text);
+    if (colon != std::string::npos && port.empty()) return fail("no port number specified in ''");
     const auto number = parse_integer(port);
-    if (!number || *number < 1 || *number > 65535) return fail("not a valid port number: '{}' ", port);
+    const bool fits = number && *number >= 1 && *number <= 65535;
+    if (!fits && colon == std::string::npos) return fail("not a valid port number: {} ", text::repr(port));
+    if (!number) return tl::unexpected<Error>(number.error());
+    if (*number < 1) return fail("{} is below lower bound (1)", *number);
+    if (*number > 65535) return fail("{} is above upper bound (65535)", *number);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     server.host = host == "*" ? "" : host;
     server.port = static_cast<std::uint16_t>(*number);

@@ -86,7 +86,7 @@ private:
     {
         constexpr std::size_t kLongestPath = 107;  // sun_path, with its zero byte
         const std::string key = server.kind == ServerSpec::Kind::Unix ? "file" : "port";
-        if (!section.has(key))
+        if (!section.has(key) || section.find(key)->value.empty())
             report_.mistake(section.place, section.name, "",
                             fmt::format("section [{}] has no {} value", section.name, key));
         else if (server.path.size() > kLongestPath)
@@ -117,8 +117,8 @@ private:
     {
         const auto colon = section.name.find(':');
         const std::string kind = section.name.substr(0, colon);
-        if (kind == "rpcinterface" || kind == "ctlplugin" || section.name == "DEFAULT" || section.name == "include")
-            return;
+        if (section.name == "DEFAULT" || section.name == "include") return;
+        if (colon != std::string::npos && (kind == "rpcinterface" || kind == "ctlplugin")) return check_plugin(section, kind == "ctlplugin");
         if (kind == "eventlistener")
             return report_.warning(section.place, section.name, "",
                                    fmt::format("this version does not run [{}:x]; ignored", kind));
@@ -132,6 +132,20 @@ private:
                 report_.warning(key.place, section.name, text::escape_control(name.substr(0, 64)),
                                 "unknown key" + suggestion(name, known));
         }
+    }
+
+    /// Supervisor loads Python here. Its own interface is always there, and there is something for most of the others.
+    void check_plugin(const Section& section, bool of_client)
+    {
+        const std::string key = of_client ? "supervisor.ctl_factory" : "supervisor.rpcinterface_factory";
+        const IniKey* factory = section.find(key);
+        if (factory == nullptr)
+            return report_.mistake(section.place, section.name, "", fmt::format("section [{}] does not specify a {}", section.name, key));
+        if (factory->value == "supervisor.rpcinterface:make_main_rpcinterface") return;
+        report_.warning(factory->place, section.name, key,
+                        of_client ? "a Python plug-in cannot be loaded; xsvctl has commands of its own for this: show, why, wait, run, diff, reload"
+                                  : "a Python plug-in cannot be loaded; the methods xsv.* take its place: xsv.reload adds, changes and removes "
+                                    "programs, xsv.show and xsv.why tell about them");
     }
 
     void unknown_section(const Section& section, const std::string& kind, std::size_t colon)

@@ -86,7 +86,8 @@ void ProgramReader::name_process(const Section& section, ServiceSpec& spec, cons
     const IniKey* key = section.find("process_name");
     const Place& place = key != nullptr ? key->place : section.place;
     auto name = expand(frame.process_name, names.process, plain_, "process_name");
-    auto checked = name ? check_name(text::trim(*name)) : Status(tl::unexpected<Error>(name.error()));
+    auto checked = check_name_letters(frame.process_name);
+    if (checked) checked = name ? check_name(text::trim(*name)) : Status(tl::unexpected<Error>(name.error()));
     if (checked) {
         spec.name = text::trim(*name);
         return;

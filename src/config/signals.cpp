@@ -15,7 +15,7 @@ bool is_known(std::int64_t number)
     return (number >= 0 && number <= 31) || number == SIGRTMIN || number == SIGRTMAX;
 }
 
-constexpr Word<int> kAliases[] = {{"CLD", SIGCHLD}, {"IOT", SIGABRT}, {"POLL", SIGIO}};
+constexpr Word<int> kAliases[] = {{"CLD", SIGCHLD}, {"IOT", SIGABRT}, {"IO", SIGIO}, {"POLL", SIGIO}};
 
 }  // namespace
 

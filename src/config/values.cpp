@@ -56,7 +56,7 @@ Result<bool> parse_boolean(std::string_view written)
         if (word == yes) return true;
     for (const std::string_view no : {"false", "no", "off", "0"})
         if (word == no) return false;
-    return fail("not a valid boolean value: '{}'", written);
+    return fail("not a valid boolean value: {}", text::repr(written));
 }
 
 Result<std::int64_t> parse_integer(std::string_view written)
@@ -65,7 +65,7 @@ Result<std::int64_t> parse_integer(std::string_view written)
     const bool negative = number.starts_with('-');
     if (negative || number.starts_with('+')) number.remove_prefix(1);
     const auto digits = digits_of(number, kDigits);
-    if (!digits) return fail("invalid literal for int() with base 10: '{}'", written);
+    if (!digits) return fail("invalid literal for int() with base 10: {}", text::repr(written));
     const auto value = text::to_int((negative ? "-" : "") + *digits);
     if (!value) return fail("{} is out of range", written);
     return *value;
@@ -93,6 +93,7 @@ Result<std::int64_t> parse_byte_size(std::string_view written)
 Result<std::uint32_t> parse_octal(std::string_view written)
 {
     std::string_view number = text::trim(written);
+    if (number.starts_with('+')) number.remove_prefix(1);
     if (number.starts_with("0o") || number.starts_with("0O")) number.remove_prefix(2);
     const auto digits = digits_of(number, "01234567");
     std::uint32_t mode = 0;
@@ -122,13 +123,20 @@ Result<Duration> parse_time(std::string_view written)
     return parse_duration(text::trim(written));
 }
 
+Result<Duration> parse_seconds(std::string_view written)
+{
+    auto time = parse_time(written);
+    if (!time) return fail("invalid literal for int() with base 10: {}", text::repr(written));
+    return time;
+}
+
 Result<std::vector<int>> parse_exit_codes(std::string_view written)
 {
     std::vector<int> codes;
     if (text::trim(written).empty()) return codes;
     for (const std::string& item : text::split(written, ',')) {
         const auto code = parse_integer(item);
-        if (!code || *code < 0 || *code > 255) return fail("not a valid list of exit codes: '{}'", written);
+        if (!code || *code < 0 || *code > 255) return fail("not a valid list of exit codes: {}", text::repr(written));
         codes.push_back(static_cast<int>(*code));
     }
     return codes;
@@ -150,7 +158,7 @@ Result<int> parse_log_level(std::string_view written)
         {"blather", log::Level::blather},
     };
     const auto level = parse_word(kLevels, written);
-    if (!level) return fail("bad logging level name '{}'", written);
+    if (!level) return fail("bad logging level name {}", text::repr(written));
     return static_cast<int>(*level);
 }
 
@@ -174,6 +182,13 @@ std::vector<std::string> parse_list(std::string_view written)
         for (std::string& item : text::split(line, ','))
             if (!item.empty()) items.push_back(std::move(item));
     return items;
+}
+
+Status check_name_letters(std::string_view name)
+{
+    if (const auto bad = name.find_first_of(" :/"); bad != std::string_view::npos)
+        return fail("Invalid name: '{}' because of character: '{}'", text::escape_control(name), name[bad]);
+    return {};
 }
 
 Status check_name(std::string_view name)

@@ -21,6 +21,7 @@ Result<std::int64_t> parse_byte_size(std::string_view text);  ///< "50MB"; KB, M
 Result<std::uint32_t> parse_octal(std::string_view text);     ///< at most 07777
 Result<double> parse_real(std::string_view text);
 Result<Duration> parse_time(std::string_view text);  ///< whole seconds as Python reads them, or with units
+Result<Duration> parse_seconds(std::string_view text);  ///< the same, for the keys where Supervisor expects an integer
 Result<std::vector<int>> parse_exit_codes(std::string_view text);
 Result<Autorestart> parse_autorestart(std::string_view text);
 Result<Rate> parse_rate(std::string_view text);                 ///< "50/1s", "120/m per source"
@@ -37,6 +38,8 @@ std::vector<std::string> parse_list(std::string_view text);
 
 /// Rule P6. The error is Supervisor's where it has one.
 Status check_name(std::string_view name);
+/// What Supervisor checks of a process_name before it is expanded.
+Status check_name_letters(std::string_view name);
 
 /// Sets the variable, in its place if it stands there already.
 void set_variable(Environment& environment, std::string_view name, std::string_view value);

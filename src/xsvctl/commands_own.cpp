@@ -1,6 +1,7 @@
 #include "base/text.h"
 #include "config/load.h"
 #include "xsvctl/commands.h"
+#include "xsvctl/config_value.h"
 #include "xsvctl/daemon_program.h"
 #include "xsvctl/describe.h"
 #include "xsvctl/lookup.h"
@@ -51,15 +52,12 @@ Outcome call_and_print_difference(Session& session, std::string_view method)
     return {};
 }
 
-/// The same answer from a file, for --json: the daemon's program prints for people.
+/// For --json: the daemon's program prints for people.
 Outcome check_file_as_value(Session& session, const std::string& file)
 {
     const config::Loaded loaded = config::load(file);
-    Value::Array mistakes, warnings;
-    for (const auto& each : loaded.mistakes) mistakes.emplace_back(each.message());
-    for (const auto& each : loaded.warnings) warnings.emplace_back(each.message());
     if (!loaded.mistakes.empty()) session.exit_status = exit_code::kGeneric;
-    session.out.value(Value::Struct{{"mistakes", std::move(mistakes)}, {"warnings", std::move(warnings)}});
+    session.out.value(config_value(loaded));
     return {};
 }
 

@@ -32,9 +32,11 @@ TEST_CASE("Python's formats are understood", "[config][expand]")
     CHECK(of("%(num)02d|%(num)5d|%(num)-5d|%(num)+d|%(num)#x|%(num)X|%(num)o") == "07|    7|7    |+7|0x7|7|7");
     CHECK(of("%(num).3d|%(num)s|%(num)3s|%(num)r|%(num)ld|%(num)i|%(num)u") == "007|7|  7|7|7|7|7");
     CHECK(of("%(name)5s|%(name)-5s|%(name).1s|%(name)r|%(name)a") == "  web|web  |w|'web'|'web'");
+    CHECK(of("%(num)08.3d|%(num)+x|%(num)-05d|%(num)#o|%(num)#06x") == "00000007|+7|7    |0o7|0x0007");
+    CHECK(of("%(num)c") == "\a");
     CHECK(of("%(num).1f|%(num)e|%(num)g") == "7.0|7.000000e+00|7");
     CHECK(of("100%%") == "100%");
-    CHECK(of("%(name)%") == "%");
+    CHECK(of("%(name)%") == malformed("%(name)%", "unsupported format character '%' (0x25) at index 7"));
 }
 
 TEST_CASE("faults in formats are named as Supervisor names them", "[config][expand]")

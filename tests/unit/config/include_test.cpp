@@ -40,7 +40,7 @@ TEST_CASE("patterns that match nothing, and includes of includes, are warnings",
                                {"/etc/a.conf", "[include]\nfiles=c.conf\n"}})
                        .warnings) == Lines{"/etc/x.conf:3: [include] file: unknown key; did you mean 'files'?",
                                            "/etc/a.conf:1: [include]: ignored: only the main file can include others",
-                                           "/etc/x.conf:2: [include] files: No file matches via include \"b/*.conf\""});
+                                           "/etc/x.conf:2: [include] files: No file matches via include \"/etc/b/*.conf\""});
 }
 
 TEST_CASE("a file that includes itself is told so", "[config][include]")

@@ -33,6 +33,7 @@ TEST_CASE("keys arrive with their section and line", "[config][ini]")
           Lines{"[a] x=1@2", "[b:c] y=two words@6", "[b:c] z==@7"});
     CHECK(keys("\xEF\xBB\xBF[a]\r\nx = 1\r\n") == Lines{"[a] x=1@2"});
     CHECK(keys("[a]\nx=1\nx=2\n[a]\nx=3") == Lines{"[a] x=1@2", "[a] x=2@3", "[a] x=3@5"});
+    CHECK(keys("[a]\rx=1\r\n  2\n\ry=3") == Lines{"[a] x=1\n2@2", "[a] y=3@5"});
     CHECK(keys("[a]\nx=\ny =\n") == Lines{"[a] x=@2", "[a] y=@3"});
 }
 
@@ -40,6 +41,8 @@ TEST_CASE("a comment sign counts after white space only", "[config][ini]")
 {
     CHECK(keys("[a] ; note\nx=a;b#c\ny=a ;b\nz=a\t#b\nu=;x\nv= ;x\nw=sh -c \"a ; b\"\n") ==
           Lines{"[a] x=a;b#c@2", "[a] y=a@3", "[a] z=a@4", "[a] u=;x@5", "[a] v=@6", "[a] w=sh -c \"a@7"});
+    // Rounds: the first ';' with the first '#', the second with the second.
+    CHECK(keys("[a]\nx=a;b ;c #d\ny=a;b #c ;d\nz=1\n  a#b #c ;d\n") == Lines{"[a] x=a;b ;c@2", "[a] y=a;b@3", "[a] z=1\na#b #c@4"});
     CHECK(keys("[a]\n#x=1\n  ;y=2\nz=http://h/#f ; it\n") == Lines{"[a] z=http://h/#f@4"});
 }
 

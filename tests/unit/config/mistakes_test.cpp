@@ -72,7 +72,7 @@ command=/bin/cat
             "as 022)",
             "/etc/x.conf:18: [program:a] user: Invalid user name 0day (expected a user's name or number)",
             "/etc/x.conf:15: [program:a] autostart: not a valid boolean value: 'maybe' (expected yes or no)",
-            "/etc/x.conf:14: [program:a] startsecs: expected a time such as 5, 500ms, 5m or 2h, got 'soon'",
+            "/etc/x.conf:14: [program:a] startsecs: invalid literal for int() with base 10: 'soon' (expected a time such as 5, 500ms, 5m or 2h)",
             "/etc/x.conf:17: [program:a] exitcodes: not a valid list of exit codes: '256' (expected numbers from 0 to "
             "255)",
             "/etc/x.conf:16: [program:a] stopsignal: value 'NOPE' is not a valid signal name (expected a signal's name "
@@ -88,7 +88,7 @@ command=/bin/cat
             "program_name",
             "/etc/x.conf:25: [program:b] max_rate: expected NUMBER/TIME such as 50/1s or '120/1m per source', got 'x'",
             "/etc/x.conf:24: [program:b] killasgroup: Cannot set stopasgroup=true and killasgroup=false",
-            "/etc/x.conf:10: [inet_http_server] port: not a valid port number: 'y'  (expected PORT or HOST:PORT)",
+            "/etc/x.conf:10: [inet_http_server] port: invalid literal for int() with base 10: 'y' (expected PORT or HOST:PORT)",
             "/etc/x.conf:9: [inet_http_server]: Section [inet_http_server] contains incomplete authentication: If a "
             "username or a "
             "password is specified, both the username and password must be specified",
@@ -170,6 +170,20 @@ TEST_CASE("features to come are refused by name", "[config][load]")
           Lines{"/etc/x.conf:2: [include] xinetd: files of this dialect are not supported by this version"});
     CHECK(messages(load_text("[eventlistener:x]\ncommand=x\n[rpcinterface:y]\na=b\n[ctlplugin:z]\n").warnings) ==
           Lines{"/etc/x.conf:1: [eventlistener:x]: this version does not run [eventlistener:x]; ignored"});
+}
+
+TEST_CASE("a plug-in in Python is one warning, and the rest goes on", "[config][load]")
+{
+    const auto loaded = load_text(
+        "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
+        "[rpcinterface:twiddler]\nsupervisor.rpcinterface_factory = supervisor_twiddler.rpcinterface:make\nkey=value\n"
+        "[ctlplugin:cache]\nsupervisor.ctl_factory = supervisor_cache:make\n");
+    CHECK(loaded.mistakes.empty());
+    REQUIRE(loaded.warnings.size() == 2);
+    CHECK(loaded.warnings[0].message().starts_with("/etc/x.conf:4: [rpcinterface:twiddler] supervisor.rpcinterface_factory: a Python plug-in cannot be loaded; "));
+    CHECK(loaded.warnings[1].message().starts_with("/etc/x.conf:7: [ctlplugin:cache] supervisor.ctl_factory: a Python plug-in cannot be loaded; "));
+    CHECK(messages(load_text("[rpcinterface:x]\n").mistakes) ==
+          Lines{"/etc/x.conf:1: [rpcinterface:x]: section [rpcinterface:x] does not specify a supervisor.rpcinterface_factory"});
 }
 
 TEST_CASE("unknown words name the nearest known one", "[config][load]")

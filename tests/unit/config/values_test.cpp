@@ -115,6 +115,10 @@ TEST_CASE("environment= is read with Supervisor's lexer", "[config][values]")
     CHECK(environment("A=1,A=2") == "A=2|");
     CHECK(environment("A=a b") == "A=a|!b");
     CHECK(environment("A=$HOME") == "A=$|!HOME");
+    // Supervisor 4.2.5 loses what follows; its successor reads POSIX words, and so do we.
+    CHECK(environment(R"(A="a\"b",B="{\"k\": \"v\"}")") == R"(A=a"b|B={"k": "v"}|)");
+    CHECK(environment("A=\"a\"b") == "A=ab|");
+    CHECK(environment("A=\xC3\xBC,B=1") == "A=\xC3\xBC|B=1|");
     CHECK(environment("") == "");
     CHECK(environment("A=1 # note\n,B=2") == "A=1|B=2|");
     for (const auto* bad : {"A=a@b", "A=a*b", "A=a=b", "A=[x]", "A=", "A", "A=1,,B=2", "A=1 B=2"})
