@@ -213,4 +213,18 @@ std::string repr(std::string_view text)
     return result + quote;
 }
 
+std::string bytes_repr(std::string_view bytes)
+{
+    const char quote = bytes.find('\'') != std::string_view::npos && bytes.find('"') == std::string_view::npos ? '"' : '\'';
+    std::string result = std::string("b") + quote;
+    for (const char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '\\' || c == quote) result += std::string("\\") + c;
+        else if (c == '\n' || c == '\r' || c == '\t') result += c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t";
+        else if (byte < 0x20 || byte >= 0x7f) result += fmt::format("\\x{:02x}", byte);
+        else result += c;
+    }
+    return result + quote;
+}
+
 }  // namespace xsv::text

@@ -34,5 +34,7 @@ std::uint64_t hash(std::string_view text) noexcept;
 
 /// Python's repr(): 'x', "it's", backslash escapes; Supervisor's messages quote with it.
 std::string repr(std::string_view text);
+/// The same of bytes: b'\xff'.
+std::string bytes_repr(std::string_view bytes);
 
 }  // namespace xsv::text

@@ -25,6 +25,7 @@ public:
         else activation();
         if (!spec_.sockets.endpoints.empty()) sockets();
         output(daemon);
+        if (spec_.listener) listener();
     }
 
 private:
@@ -128,6 +129,19 @@ private:
         }
         never_rotated(output.out, "stdout_logfile");
         never_rotated(output.err, "stderr_logfile");
+    }
+
+    /// Its stdin and stdout are a conversation with us; only stderr is an ordinary stream.
+    void listener()
+    {
+        if (spec_.listener->events.empty() && !section_.has("events"))
+            mistake("events", fmt::format("[{}] section requires an \"events\" line", section_.name));
+        if (spec_.exec.redirect_stderr)
+            mistake("redirect_stderr",
+                    fmt::format("[{}] section sets redirect_stderr=true but this is not allowed because it will "
+                                "interfere with the eventlistener protocol",
+                                section_.name));
+        spec_.output.out.listener = true;
     }
 
     void never_rotated(const LogSink& sink, std::string_view key)

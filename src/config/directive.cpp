@@ -63,6 +63,10 @@ std::vector<DirectiveInfo> all_directives()
     list(all, "fcgi-program:x", environment_keys());
     list(all, "fcgi-program:x", frame_keys());
     list(all, "fcgi-program:x", fcgi_keys());
+    list(all, "eventlistener:x", listener_keys());
+    list(all, "eventlistener:x", program_keys());
+    list(all, "eventlistener:x", environment_keys());
+    list(all, "eventlistener:x", frame_keys());
     list(all, "group:x", group_keys());
     all.push_back({"include", "files", "patterns, separated by blanks", "", "files to read as part of this one"});
     return all;

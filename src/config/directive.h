@@ -247,6 +247,7 @@ std::span<const Directive<DaemonSpec>> daemon_keys();
 std::span<const Directive<ServerSpec>> unix_server_keys();
 std::span<const Directive<ServerSpec>> inet_server_keys();
 std::span<const Directive<GroupFrame>> group_keys();
+std::span<const Directive<Listener>> listener_keys();
 std::span<const Directive<ClientSpec>> client_keys();
 
 }  // namespace xsv::config

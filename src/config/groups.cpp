@@ -46,7 +46,8 @@ void GroupReader::collect()
     for (const Section& section : sections_.all()) {
         const auto colon = section.name.find(':');
         const std::string kind = section.name.substr(0, colon);
-        if (colon == std::string::npos || (kind != "program" && kind != "fcgi-program" && kind != "group")) continue;
+        if (colon == std::string::npos) continue;
+        if (kind != "program" && kind != "fcgi-program" && kind != "eventlistener" && kind != "group") continue;
         const std::string name(text::trim(std::string_view(section.name).substr(colon + 1)));
         if (const auto checked = check_name(name); !checked) {
             report_.mistake(section.place, section.name, "", checked.error().message);
@@ -82,9 +83,10 @@ void GroupReader::read_members(GroupSpec& group, const Section& section, const G
     const IniKey* key = section.find("programs");
     for (const std::string& member : frame.programs) {
         const auto found = program_sections_.find(member);
-        if (found == program_sections_.end()) {
+        if (found == program_sections_.end() || is_listener(*found->second)) {
             std::vector<std::string> known;
-            for (const Named& program : program_order_) known.push_back(program.name);
+            for (const Named& program : program_order_)
+                if (!is_listener(*program.section)) known.push_back(program.name);
             report_.mistake(key->place, section.name, "programs",
                             fmt::format("[{}] names unknown program or fcgi-program {}{}", section.name, member,
                                         suggestion(member, known)));

@@ -9,6 +9,12 @@
 namespace xsv::config {
 namespace {
 
+/// Sections that are written [kind:NAME].
+bool is_named(std::string_view kind)
+{
+    return kind == "program" || kind == "fcgi-program" || kind == "eventlistener" || kind == "group";
+}
+
 const std::vector<std::string> kKinds = {
     "supervisord", "supervisorctl", "unix_http_server", "inet_http_server", "include",  "program",
     "group",       "eventlistener", "fcgi-program",     "rpcinterface",     "ctlplugin"};
@@ -119,13 +125,10 @@ private:
         const std::string kind = section.name.substr(0, colon);
         if (section.name == "DEFAULT" || section.name == "include") return;
         if (colon != std::string::npos && (kind == "rpcinterface" || kind == "ctlplugin")) return check_plugin(section, kind == "ctlplugin");
-        if (kind == "eventlistener")
-            return report_.warning(section.place, section.name, "",
-                                   fmt::format("this version does not run [{}:x]; ignored", kind));
         const auto [cached, added] = known_keys_.try_emplace(kind);
         if (added) cached->second = keys_of(section.name);
         const std::vector<std::string>& known = cached->second;
-        const bool needs_name = kind == "program" || kind == "fcgi-program" || kind == "group";
+        const bool needs_name = is_named(kind);
         if (known.empty() || needs_name == (colon == std::string::npos)) return unknown_section(section, kind, colon);
         for (const auto& [name, key] : section.keys) {
             if (std::find(known.begin(), known.end(), name) == known.end())
@@ -154,7 +157,7 @@ private:
         if (concerns_everything(section.name) && section.name != kind) return;
         const std::string rest = colon == std::string::npos ? "" : section.name.substr(colon);
         std::string hint = suggestion(kind, kKinds, "[", rest + "]");
-        if (colon == std::string::npos && (kind == "program" || kind == "fcgi-program" || kind == "group"))
+        if (colon == std::string::npos && is_named(kind))
             hint = fmt::format("; expected [{}:NAME]", kind);
         report_.warning(section.place, text::escape_control(section.name.substr(0, 128)), "", "unknown section" + hint);
     }

@@ -31,11 +31,17 @@ std::vector<ServiceSpec> ProgramReader::read(const Section& section, const std::
     return services;
 }
 
+bool is_listener(const Section& section)
+{
+    return section.name.starts_with("eventlistener:");
+}
+
 int ProgramReader::group_priority(const Section& section)
 {
     const NameScopes names{plain_, {}, {}};
     SectionReader reader(section, names, surroundings_, report_);
     ServiceSpec spec;
+    if (is_listener(section)) spec.policy.priority = -1;
     for (const auto& directive : program_keys())
         if (directive.key == "priority") reader.read(directive, spec);
     return spec.policy.priority;
@@ -75,7 +81,8 @@ ServiceSpec ProgramReader::read_process(const Section& section, ServiceSpec spec
     name_process(section, spec, names, frame);
     reader.read(program_keys(), spec);
     spec.sockets.standing = is_fcgi(section);
-    reader.read(spec.sockets.standing ? fcgi_keys() : socket_keys(), spec);
+    if (is_listener(section)) reader.read(listener_keys(), spec.listener.emplace());
+    else reader.read(spec.sockets.standing ? fcgi_keys() : socket_keys(), spec);
     complete(spec, section, daemon_, surroundings_, report_);
     return spec;
 }

@@ -37,6 +37,7 @@ private:
 
 /// [fcgi-program:x] rather than [program:x]
 bool is_fcgi(const Section& section);
+bool is_listener(const Section& section);   ///< [eventlistener:x]
 
 /// Defaults that depend on other keys, and what does not go together.
 void complete(ServiceSpec& spec, const Section& section, const DaemonSpec& daemon, const Surroundings& surroundings,

@@ -123,8 +123,8 @@ void fields(A& archive, Sockets& value)
 template <class A>
 void fields(A& archive, LogSink& value)
 {
-    auto& [kind, path, maxbytes, backups, syslog, capture_maxbytes, events_enabled] = value;
-    archive(kind, path, maxbytes, backups, syslog, capture_maxbytes, events_enabled);
+    auto& [kind, path, maxbytes, backups, syslog, capture_maxbytes, events_enabled, listener] = value;
+    archive(kind, path, maxbytes, backups, syslog, capture_maxbytes, events_enabled, listener);
 }
 
 template <class A>
@@ -162,10 +162,17 @@ void fields(A& archive, Policy& value)
 }
 
 template <class A>
+void fields(A& archive, Listener& value)
+{
+    auto& [events, buffer_size] = value;
+    archive(events, buffer_size);
+}
+
+template <class A>
 void fields(A& archive, ServiceSpec& value)
 {
-    auto& [name, group, program, place, broken, exec, sockets, output, policy] = value;
-    archive(name, group, program, place, broken, exec, sockets, output, policy);
+    auto& [name, group, program, place, broken, exec, sockets, output, policy, listener] = value;
+    archive(name, group, program, place, broken, exec, sockets, output, policy, listener);
 }
 
 template <class A>

@@ -77,8 +77,9 @@ struct LogSink {
     bool syslog = false;
     std::int64_t capture_maxbytes = 0;
     bool events_enabled = false;
+    bool listener = false;                   ///< an event listener's stdout: its half of the conversation
     bool operator==(const LogSink&) const = default;
-    bool is_piped() const { return kind != Kind::None || syslog; }
+    bool is_piped() const { return kind != Kind::None || syslog || capture_maxbytes > 0 || events_enabled || listener; }
 };
 
 struct Output {
@@ -133,6 +134,13 @@ struct Policy {
     bool operator==(const Policy&) const = default;
 };
 
+/// What makes a program an [eventlistener:x]. Takes effect at once.
+struct Listener {
+    std::vector<std::string> events;         ///< names, sorted, each once
+    int buffer_size = 1000;                  ///< events that wait at most
+    bool operator==(const Listener&) const = default;
+};
+
 /// One row of `status`: one process, or one per-connection program.
 struct ServiceSpec {
     std::string name;          ///< process name
@@ -144,6 +152,7 @@ struct ServiceSpec {
     Sockets sockets;
     Output output;
     Policy policy;
+    std::optional<Listener> listener;
     /// "group:name", or the name alone when both are equal.
     std::string namespec() const { return group == name ? name : group + ":" + name; }
     bool operator==(const ServiceSpec&) const = default;

@@ -88,6 +88,7 @@ private:
     void signal_services(const std::string& group, const Params&, const Reply&);
     void signal_all(const Params&, Reply);
     void send_stdin(const Params&, Reply);
+    void send_remote_event(const Params&, Reply);
     // logs
     void read_main_log(const Params&, Reply);
     void clear_main_log(const Params&, Reply);

@@ -45,6 +45,7 @@ struct MethodTable {
         {"supervisor.removeProcessGroup", "boolean string", 1, 1, "Remove a stopped group from what runs.", false, &Control::remove_group},
         {"supervisor.restart", "boolean", 0, 0, "Stop everything, read the configuration, start everything.", false, &Control::restart},
         {"supervisor.sendProcessStdin", "boolean string string", 2, 2, "Write to the stdin of a process: name, text.", false, &Control::send_stdin},
+        {"supervisor.sendRemoteCommEvent", "boolean string string", 2, 2, "Send an event of type REMOTE_COMMUNICATION to those who listen: type, data.", true, &Control::send_remote_event},
         {"supervisor.shutdown", "boolean", 0, 0, "Stop everything and end the daemon.", false, &Control::shutdown},
         {"supervisor.signalAllProcesses", "array string", 1, 1, "Send a signal to every process.", false, &Control::signal_all},
         {"supervisor.signalProcess", "boolean string string", 2, 2, "Send a signal to a process: name, signal.", false, &Control::signal_process},

@@ -297,4 +297,12 @@ void Control::send_stdin(const Params& params, Reply reply)
     answer(reply, true);
 }
 
+void Control::send_remote_event(const Params& params, Reply reply)
+{
+    const auto type = to_text(params[0]), data = to_text(params[1]);
+    if (!type || !data) return refuse(reply, FaultCode::IncorrectParameters, "text expected");
+    engine_.events().remote(*type, *data);
+    answer(reply, true);
+}
+
 }  // namespace xsv::control

@@ -254,6 +254,7 @@ void Daemon::wire_together()
     surroundings.server_url = server_url();
 
     engine_ = std::make_unique<engine::Engine>(*context_, [this](const engine::ChildExit& exit, std::optional<std::uint32_t> slot) { on_other_exit(exit, slot); });
+    scribe_link_.follow_output([this](const std::string& key, std::string_view data, bool captured) { engine_->events().on_output(key, data, captured); });
     control::DaemonHooks hooks;
     hooks.version = XSV_VERSION;
     hooks.pid = ::getppid();
@@ -416,6 +417,7 @@ void Daemon::restart()
     engine_->shutdown([this] {
         guardian_.drop(kRecordKey);
         guardian_.drop(kTableKey);
+        guardian_.drop("events");
         finish(wire::kExitAgain);
     });
 }

@@ -66,6 +66,7 @@ struct Context {
     Surroundings surroundings;
     std::function<void(Service&)> changed;   ///< a state was entered
     bool ending = false;                     ///< the daemon shuts down
+    std::function<void(Service&)> resumed{};   ///< a former engine's state was read again, nothing was drawn from it yet
     int highest_fd = 0;                      ///< the number the last new descriptor got: what is below it is taken
 };
 

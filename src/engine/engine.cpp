@@ -60,9 +60,10 @@ void ExitRecorder::record(const ChildExit& exit)
 }
 
 Engine::Engine(Context& context, std::function<void(const ChildExit&, std::optional<std::uint32_t>)> on_other_exit)
-    : context_(context), on_other_exit_(std::move(on_other_exit))
+    : context_(context), events_(context, *this), on_other_exit_(std::move(on_other_exit))
 {
     context_.changed = [this](Service& service) { notify(service); };
+    context_.resumed = [this](Service& service) { events_.on_resumed(service); };
 }
 
 Engine::~Engine() = default;
@@ -130,6 +131,7 @@ void Engine::tell_sinks()
 
 void Engine::notify(Service& service)
 {
+    events_.on_changed(service);
     for (const auto& observer : observers_) observer(service);
     if (!is_down(service) || sweep_due_) return;
     if (retired_.empty() && !on_stopped_) return;
@@ -175,9 +177,12 @@ Status Engine::add_group(const config::GroupSpec& spec)
         added.push_back(service->get());
         group->services.push_back(std::move(*service));
     }
+    const Group& made = *group;
     groups_.push_back(std::move(group));
     index();
     write_record();
+    events_.fit(made);
+    events_.group_added(made.name);
     start_services(added);
     return {};
 }
@@ -198,6 +203,8 @@ void Engine::remove_group(std::string_view name)
     for (auto& service : group->services) retire(std::move(service));
     index();
     write_record();
+    events_.forget(std::string(name));
+    events_.group_removed(std::string(name));
     sweep_retired();
 }
 
@@ -221,6 +228,11 @@ void Engine::start(config::Config config)
     }
     index();
     write_record();
+    for (const auto& group : groups_) {  // a pool hears of its own group and of those behind it
+        events_.fit(*group);
+        events_.group_added(group->name);
+    }
+    events_.daemon_changed(false);
     start_services(all);
 }
 
@@ -269,6 +281,8 @@ void Engine::recover(config::Config record)
         groups_.push_back(std::move(group));
     }
     index();
+    events_.recover();
+    events_.fit_all();
     // Handlers first: a service that is stopped is told from its count whether it has ended.
     for (const std::uint32_t slot_index : connections) {
         const auto owner = by_slot_.find(context_.table.at(slot_index).owner);

@@ -2,11 +2,13 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "config/diff.h"
 #include "engine/context.h"
+#include "engine/events.h"
 #include "engine/guardian_link.h"
 #include "engine/service.h"
 
@@ -62,6 +64,7 @@ public:
     void shutdown(std::function<void()> done);
     bool is_shutting_down() const { return context_.ending; }
     void tell_sinks();
+    Events& events() { return events_; }
     /// Calls for each state entered, until the returned handle goes.
     void observe(std::function<void(Service&)> observer) { observers_.push_back(std::move(observer)); }
 
@@ -73,6 +76,7 @@ private:
     void start_services(const std::vector<Service*>& services);
     void write_record();
     void retire(std::unique_ptr<Service> service);
+    void announce_groups(std::set<std::string> former);
     void sweep_retired();
     void stop_next_group();
     void report_shutdown();
@@ -81,6 +85,7 @@ private:
     Status take_hold_of_all(const config::Config& next, std::map<std::string, std::vector<net::SocketPtr>>& held);
 
     Context& context_;
+    Events events_;
     std::function<void(const ChildExit&, std::optional<std::uint32_t>)> on_other_exit_;
     config::Config settings_;
     std::vector<std::unique_ptr<Group>> groups_;

@@ -44,6 +44,8 @@ Result<config::Diff> Engine::reload(config::Config next)
     std::map<std::string, std::vector<net::SocketPtr>> held;
     if (auto all = take_hold_of_all(next, held); !all) return tl::unexpected(std::move(all).error());
 
+    std::set<std::string> former;
+    for (const auto& group : groups_) former.insert(group->name);
     std::map<std::string, std::unique_ptr<Service>> before;
     for (auto& group : groups_)
         for (auto& service : group->services) before.emplace(service->spec().namespec(), std::move(service));
@@ -79,10 +81,19 @@ Result<config::Diff> Engine::reload(config::Config next)
         const std::string name = spec.namespec();
         service->apply(std::move(spec), std::move(held[name]));
     }
+    announce_groups(std::move(former));
     start_services(fresh);
     held.clear();  // only now do sockets that nobody took over close
     sweep_retired();
     return diff;
+}
+
+void Engine::announce_groups(std::set<std::string> former)
+{
+    events_.fit_all();
+    for (const auto& group : groups_)
+        if (former.erase(group->name) == 0) events_.group_added(group->name);
+    for (const std::string& name : former) events_.group_removed(name);
 }
 
 /// A removed service: its sockets close (unless somebody else holds them now), its processes are stopped, and its slot is
@@ -111,6 +122,7 @@ void Engine::shutdown(std::function<void()> done)
     if (context_.ending) return;
     context_.ending = true;
     on_stopped_ = std::move(done);
+    events_.daemon_changed(true);
     const config::Config config = active();
     for (const auto& group : stop_order(config.groups)) {
         std::vector<Service*> services;

@@ -29,13 +29,19 @@ void ScribeLink::on_message(const Value& message)
         auto found = pending_.extract(message.number("id"));
         if (!found.empty()) found.mapped()(message);
     } else if (type == "stats") {
-        stats_[message.text("key")] = {message.number("bytes"), message.number("lost"), message.text("error")};
+        const std::string key = message.text("key");
+        stats_[key.substr(0, key.find(' '))] = {message.number("bytes"), message.number("lost"), message.text("error")};
+    } else if ((type == "output" || type == "captured") && on_output_) {
+        const Value* data = message.find("data");
+        if (data != nullptr && data->string() != nullptr) on_output_(message.text("key"), *data->string(), type == "captured");
     }
 }
 
 void ScribeLink::set(const std::string& key, const config::LogSink& sink, const config::ServiceSpec& owner, int pipe)
 {
     if (helper_ == nullptr) return;
+    // A listener's stdout is a conversation: it is logged, and nothing else is made of it.
+    const bool listener = sink.listener;
     const bool is_auto = sink.kind == config::LogSink::Kind::Auto;
     helper_->send_copy_of(
         Value::Struct{{"type", "sink"},
@@ -43,17 +49,20 @@ void ScribeLink::set(const std::string& key, const config::LogSink& sink, const 
                       {"file", sink.kind == config::LogSink::Kind::None ? std::string() : sink.path},
                       {"maxbytes", sink.maxbytes},
                       {"backups", sink.backups},
-                      {"syslog", sink.syslog},
+                      {"syslog", sink.syslog && !listener},
                       {"name", owner.name},
                       {"strip_ansi", owner.output.strip_ansi},
                       {"on_full", owner.output.on_full == config::OnFull::Block ? "block" : "drop"},
-                      {"mode", is_auto ? 0600 : 0644}},
+                      {"mode", is_auto ? 0600 : 0644},
+                      {"capture", listener ? std::int64_t{0} : sink.capture_maxbytes},
+                      {"events", sink.events_enabled && !listener},
+                      {"listener", listener}},
         pipe);
 }
 
 void ScribeLink::drop(const std::string& key)
 {
-    stats_.erase(key);
+    stats_.erase(key.substr(0, key.find(' ')));
     if (helper_ != nullptr) helper_->send(Value::Struct{{"type", "drop"}, {"key", key}});
 }
 

@@ -21,6 +21,10 @@ public:
     void greet(const std::function<void()>& tell);
     void on_message(const wire::Value& message);
 
+    /// What programs write where events are wanted of it, and an event listener its answers; `captured`: between the tokens.
+    using OnOutput = std::function<void(const std::string& key, std::string_view data, bool captured)>;
+    void follow_output(OnOutput call) { on_output_ = std::move(call); }
+
     void set(const std::string& key, const config::LogSink& sink, const config::ServiceSpec& owner, int pipe) override;
     void drop(const std::string& key) override;
 
@@ -41,6 +45,7 @@ private:
     void request(const char* type, const std::string& file, std::int64_t offset, std::int64_t length, Answer answer);
 
     Helper* helper_ = nullptr;
+    OnOutput on_output_;
     std::int64_t next_id_ = 1;
     std::map<std::int64_t, Answer> pending_;
     std::map<std::string, Stats> stats_;

@@ -154,6 +154,7 @@ void Service::perform(const Action& action) { std::visit([this](const auto& a) {
 
 void Service::publish()
 {
+    before_ = std::exchange(announced_, supervisor_state());
     context_.changed(*this);
     auto waiters = std::exchange(waiters_, {});
     for (auto& waiter : waiters)
@@ -239,6 +240,8 @@ Result<sys::Spawned> Service::spawn()
 Status Service::make_ready()
 {
     if (ready_) return {};
+    if (spec_.listener)
+        if (auto renewed = streams_.renew_output(spec_); !renewed) return renewed;
     auto ends = streams_.open_child_ends(spec_);
     if (!ends) return tl::unexpected(std::move(ends).error());
     auto plan = make_child_plan(spec_, context_.surroundings, sockets_, ends->streams());

@@ -30,6 +30,7 @@ public:
     const Slot& slot() const { return context_.table.at(slot_); }
     std::uint32_t slot_index() const { return slot_; }
     SupervisorState supervisor_state() const;
+    SupervisorState announced_before() const { return before_; }   ///< what it was when its state was last announced
     bool is_per_connection() const { return spec_.exec.activation == config::Activation::PerConnection; }
     const Handlers& handlers() const { return *handlers_; }
     Handlers& handlers() { return *handlers_; }
@@ -108,6 +109,7 @@ private:
     Policy policy_;
     std::uint32_t slot_;
     State state_ = Stopped{};
+    SupervisorState announced_ = SupervisorState::Stopped, before_ = SupervisorState::Stopped;
     ServiceStreams streams_;
     std::vector<net::SocketPtr> sockets_;
     sys::UniqueFd pidfd_;

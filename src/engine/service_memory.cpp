@@ -59,6 +59,8 @@ void Service::recover()
     if (auto fitted = streams_.fit(spec_); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
     Slot& slot = place();
     state_ = read_state(slot, slot.child.pid);
+    before_ = announced_ = supervisor_state();
+    if (context_.resumed) context_.resumed(*this);
     if (std::holds_alternative<Stopped>(state_) && slot.started_wall == 0 && slot.stopped_wall == 0 && spec_.policy.autostart)
         return start();  // the former engine ended before this service's turn came
     if (holds_sockets() && !spec_.sockets.endpoints.empty()) perform(OpenSockets{});
@@ -120,7 +122,7 @@ void Service::apply(config::ServiceSpec spec, std::vector<net::SocketPtr> socket
     }
     if (before.sockets.standing && !holds_sockets()) close_sockets();
     if (before.exec.activation != spec_.exec.activation) change_activation();
-    else if (!is_per_connection() && (before.exec != spec_.exec || other_sockets)) restart();
+    else if (!is_per_connection() && (before.exec != spec_.exec || other_sockets || before.listener.has_value() != spec_.listener.has_value())) restart();
     if (before.policy.idle_time != spec_.policy.idle_time) {
         idle_timer_.reset();
         if (policy_.activation == config::Activation::OnDemand) watch_idle();

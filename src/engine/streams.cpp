@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sys/files.h"
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::size_t kOutputPipe = 256 * 1024;
 constexpr std::size_t kInputPipe = 4096;
+constexpr std::size_t kEventPipe = 64 * 1024;
 
 /// A program that gets its socket as stdin has no other stdin; one that is handed listeners finds /dev/null there.
 bool wants_stdin(const config::ServiceSpec& spec)
@@ -42,19 +44,21 @@ Status ServiceStreams::fit(const config::ServiceSpec& spec)
     const bool has_out = spec.output.out.is_piped();
     const bool has_err = spec.output.err.is_piped() && !spec.exec.redirect_stderr;
     const bool had_out = static_cast<bool>(out_), had_err = static_cast<bool>(err_);
-    auto fitted = fit_one(in_, wants_stdin(spec), 'i', kInputPipe);
+    const std::string out_key = sink_key('o');
+    listener_ = spec.listener.has_value();
+    auto fitted = fit_one(in_, wants_stdin(spec), 'i', listener_ ? kEventPipe : kInputPipe);
     if (fitted) fitted = fit_one(out_, has_out, 'o', kOutputPipe);
     if (fitted) fitted = fit_one(err_, has_err, 'e', kOutputPipe);
-    if (had_out && !out_) context_.sinks.drop(key('o'));
-    if (had_err && !err_) context_.sinks.drop(key('e'));
+    if (had_out && (!out_ || sink_key('o') != out_key)) context_.sinks.drop(out_key);
+    if (had_err && !err_) context_.sinks.drop(sink_key('e'));
     tell_sinks(spec);
     return fitted;
 }
 
 void ServiceStreams::tell_sinks(const config::ServiceSpec& spec) const
 {
-    if (out_) context_.sinks.set(key('o'), spec.output.out, spec, out_.get());
-    if (err_) context_.sinks.set(key('e'), spec.output.err, spec, err_.get());
+    if (out_) context_.sinks.set(sink_key('o'), spec.output.out, spec, out_.get());
+    if (err_) context_.sinks.set(sink_key('e'), spec.output.err, spec, err_.get());
 }
 
 void ServiceStreams::close()
@@ -62,10 +66,28 @@ void ServiceStreams::close()
     for (auto* pipe : {&in_, &out_, &err_}) {
         if (!*pipe) continue;
         const char letter = pipe == &in_ ? 'i' : pipe == &out_ ? 'o' : 'e';
-        if (letter != 'i') context_.sinks.drop(key(letter));
+        if (letter != 'i') context_.sinks.drop(sink_key(letter));
         context_.keeper.drop(key(letter));
         pipe->reset();
     }
+}
+
+std::string ServiceStreams::sink_key(char letter) const
+{
+    struct stat status{};
+    if (letter != 'o' || !listener_ || ::fstat(out_.get(), &status) != 0) return key(letter);
+    return fmt::format("{} {}", key(letter), status.st_ino);
+}
+
+Status ServiceStreams::renew_output(const config::ServiceSpec& spec)
+{
+    auto made = sys::make_pipe(kOutputPipe);
+    if (!made) return tl::unexpected(std::move(made).error());
+    if (out_) context_.sinks.drop(sink_key('o'));
+    out_ = std::move(*made);
+    context_.keeper.hold(key('o'), net::Held::Pipe, out_.get());
+    context_.sinks.set(sink_key('o'), spec.output.out, spec, out_.get());
+    return {};
 }
 
 Result<ServiceStreams::ChildEnds> ServiceStreams::open_child_ends(const config::ServiceSpec& spec) const

@@ -36,12 +36,20 @@ public:
     Status write_stdin(std::string_view bytes);
     void tell_sinks(const config::ServiceSpec& spec) const;   ///< again, to a new scribe
 
+    int stdin_fd() const { return in_.get(); }
+    /// What the scribe knows a stream by ('o', 'e'): "o:NAMESPEC"; of a listener's stdout "o:NAMESPEC NUMBER", another one
+    /// for each process, so that the last words of one are not taken for the first of the next.
+    std::string sink_key(char letter) const;
+    /// A new pipe for the stdout of the listener that is about to start; the old one is drained.
+    Status renew_output(const config::ServiceSpec& spec);
+
 private:
     Status fit_one(sys::UniqueFd& pipe, bool wanted, char letter, std::size_t size);
     std::string key(char letter) const { return std::string(1, letter) + ":" + namespec_; }
 
     Context& context_;
     std::string namespec_;
+    bool listener_ = false;
     sys::UniqueFd in_, out_, err_;
 };
 

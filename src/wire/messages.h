@@ -41,6 +41,9 @@
 ///                     What a killed engine has not taken, the next one finds in the channel; what a killed scribe had in hand
 ///                     (scribe/sink.h) is lost.
 
+/// A sink's key is "o:NAMESPEC" (stdout), "e:NAMESPEC" (stderr), or "o:NAMESPEC NUMBER" for the stdout of one process of
+/// an event listener.
+
 namespace xsv::wire {
 
 /// Where a helper finds its end of the channel to the engine.

@@ -168,8 +168,7 @@ TEST_CASE("features to come are refused by name", "[config][load]")
             "/etc/x.conf:6: [program:p] fdstore_max: 'fdstore_max' is not supported by this version"});
     CHECK(messages(load_text("[include]\nxinetd=/etc/xinetd.conf\n").mistakes) ==
           Lines{"/etc/x.conf:2: [include] xinetd: files of this dialect are not supported by this version"});
-    CHECK(messages(load_text("[eventlistener:x]\ncommand=x\n[rpcinterface:y]\na=b\n[ctlplugin:z]\n").warnings) ==
-          Lines{"/etc/x.conf:1: [eventlistener:x]: this version does not run [eventlistener:x]; ignored"});
+    CHECK(messages(load_text("[rpcinterface:y]\na=b\n[ctlplugin:z]\n").warnings).empty());
 }
 
 TEST_CASE("a plug-in in Python is one warning, and the rest goes on", "[config][load]")

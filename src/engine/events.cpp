@@ -1,0 +1,472 @@
+#include "engine/events.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/text.h"
+#include "engine/engine.h"
+
+namespace xsv::engine {
+namespace {
+
+using config::EventType;
+using wire::Value;
+
+constexpr const char* kStoreKey = "events";
+constexpr std::size_t kCompactAt = 4u << 20;   // bytes of records; most of them are history by then
+
+EventType type_of(SupervisorState state)
+{
+    switch (state) {
+        case SupervisorState::Starting: return EventType::ProcessStateStarting;
+        case SupervisorState::Running: return EventType::ProcessStateRunning;
+        case SupervisorState::Backoff: return EventType::ProcessStateBackoff;
+        case SupervisorState::Stopping: return EventType::ProcessStateStopping;
+        case SupervisorState::Stopped: return EventType::ProcessStateStopped;
+        case SupervisorState::Exited: return EventType::ProcessStateExited;
+        case SupervisorState::Fatal: return EventType::ProcessStateFatal;
+        case SupervisorState::Unknown: break;
+    }
+    return EventType::ProcessStateUnknown;
+}
+
+int failures_of(const State& state)
+{
+    return std::visit(
+        [](const auto& s) {
+            if constexpr (requires { s.failures; }) return s.failures;
+            else return 0;
+        },
+        state);
+}
+
+/// Of the process the state is about, also when it has ended.
+pid_t pid_of(const Service& service) { return live_pid(service.state()).value_or(service.slot().child.pid); }
+
+const config::Listener* listener_of(const Group& group)
+{
+    if (group.services.empty()) return nullptr;
+    const auto& listener = group.services.front()->spec().listener;
+    return listener ? &*listener : nullptr;
+}
+
+std::string outbox_key(const std::string& namespec) { return "b:" + namespec; }
+
+void tell(EventPool& pool)
+{
+    for (const EventPool::Line& line : pool.take_lines()) log::write_line(line.level, line.text);
+}
+
+std::chrono::milliseconds wall_time()
+{
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+}
+
+}  // namespace
+
+std::string as_text(std::string_view data)
+{
+    return text::is_utf8(data) ? std::string(data) : "Undecodable: " + text::bytes_repr(data);
+}
+
+std::string state_payload(const Service& service, SupervisorState before)
+{
+    const SupervisorState now = service.supervisor_state();
+    std::string payload = fmt::format("processname:{} groupname:{} from_state:{}", service.spec().name, service.spec().group, supervisor_name(before));
+    switch (now) {
+        case SupervisorState::Starting:
+        case SupervisorState::Backoff: return payload + fmt::format(" tries:{}", failures_of(service.state()));
+        case SupervisorState::Stopped:
+            return payload + fmt::format(" pid:{}", before == SupervisorState::Stopping ? pid_of(service) : 0);
+        case SupervisorState::Running:
+        case SupervisorState::Stopping: return payload + fmt::format(" pid:{}", live_pid(service.state()).value_or(0));
+        case SupervisorState::Exited: {
+            const auto* ended = std::get_if<Ended>(&service.state());
+            const bool expected = ended != nullptr && is_expected(make_policy(service.spec()), ended->status);
+            return payload + fmt::format(" expected:{} pid:{}", expected ? 1 : 0, pid_of(service));
+        }
+        case SupervisorState::Fatal:
+        case SupervisorState::Unknown: break;
+    }
+    return payload;
+}
+
+const EventPool* Events::pool(std::string_view name) const
+{
+    const auto found = pools_.find(name);
+    return found == pools_.end() ? nullptr : &found->second.queue;
+}
+
+// ---- what happens -------------------------------------------------------------------------------------------------
+
+void Events::emit(EventType type, std::string payload)
+{
+    const auto serial = static_cast<std::int64_t>(next_serial_);
+    for (auto& [name, pool] : pools_) {
+        if ((pool.wanted & config::event_bit(type)) == 0) continue;
+        act({"add", name, serial, static_cast<std::int64_t>(type), payload});
+        tell(pool.queue);
+    }
+    if (static_cast<std::int64_t>(next_serial_) != serial) dispatch_soon();
+}
+
+void Events::announce(Service& service, SupervisorState before)
+{
+    const SupervisorState now = service.supervisor_state();
+    if (now == before) return;
+    emit(type_of(now), state_payload(service, before));
+    act({"state", service.spec().namespec(), static_cast<std::int64_t>(now)});
+}
+
+void Events::on_changed(Service& service)
+{
+    if (pools_.empty()) return;
+    announce(service, service.announced_before());
+    follow_listener(service);
+    commit();
+}
+
+void Events::on_resumed(Service& service)
+{
+    if (pools_.empty()) return;
+    const std::string namespec = service.spec().namespec();
+    if (const auto told = announced_.find(namespec); told != announced_.end()) announce(service, static_cast<SupervisorState>(told->second));
+    follow_listener(service);
+    if (const auto found = pools_.find(service.spec().group); found != pools_.end() && service.spec().listener && live_pid(service.state())) {
+        Outbox* box = outbox(namespec);
+        if (box != nullptr && found->second.queue.state(service.spec().name) != ListenerState::Busy) box->clear();
+        push(namespec);
+        dispatch_soon();
+    }
+    commit();
+}
+
+void Events::group_added(const std::string& name)
+{
+    emit(EventType::ProcessGroupAdded, fmt::format("groupname:{}\n", name));
+    commit();
+}
+
+void Events::group_removed(const std::string& name)
+{
+    emit(EventType::ProcessGroupRemoved, fmt::format("groupname:{}\n", name));
+    commit();
+}
+
+void Events::daemon_changed(bool stopping)
+{
+    emit(stopping ? EventType::SupervisorStateChangeStopping : EventType::SupervisorStateChangeRunning, "");
+    commit();
+}
+
+void Events::remote(std::string_view type, std::string_view data)
+{
+    emit(EventType::RemoteCommunication, fmt::format("type:{}\n{}", type, data));
+    commit();
+}
+
+void Events::on_output(std::string_view key, std::string_view data, bool captured)
+{
+    if (key.size() < 3 || (key[0] != 'o' && key[0] != 'e')) return;
+    const bool is_out = key[0] == 'o';
+    Service* service = engine_.find(key.substr(2, key.find(' ') == std::string_view::npos ? key.npos : key.find(' ') - 2));
+    if (service == nullptr) return;
+    const config::ServiceSpec& spec = service->spec();
+    if (const auto found = pools_.find(spec.group); is_out && spec.listener && found != pools_.end()) {
+        if (found->second.queue.stream(spec.name) != key) return;  // the last words of a former process
+        act({"out", spec.group, spec.name, data});
+        tell(found->second.queue);
+        commit();
+        return dispatch_soon();
+    }
+    const config::LogSink& sink = is_out ? spec.output.out : spec.output.err;
+    const char* channel = is_out ? "stdout" : "stderr";
+    const std::string head = fmt::format("processname:{} groupname:{} pid:{}", spec.name, spec.group, pid_of(*service));
+    if (captured) {
+        log::debug("'{}' {} emitted a comm event", spec.name, channel);
+        emit(is_out ? EventType::ProcessCommunicationStdout : EventType::ProcessCommunicationStderr, head + "\n" + as_text(data));
+    } else if (sink.events_enabled) {
+        emit(is_out ? EventType::ProcessLogStdout : EventType::ProcessLogStderr, fmt::format("{} channel:{}\n{}", head, channel, as_text(data)));
+    }
+    commit();
+}
+
+// ---- pools --------------------------------------------------------------------------------------------------------
+
+void Events::fit(const Group& group)
+{
+    const config::Listener* spec = listener_of(group);
+    if (spec == nullptr) return forget(group.name);
+    const auto size = static_cast<std::size_t>(spec->buffer_size);
+    const auto found = pools_.find(group.name);
+    if (found == pools_.end()) act({"pool", EventPool(group.name, size).save()});
+    else if (found->second.queue.buffer_size() != size) act({"size", group.name, std::int64_t{spec->buffer_size}});
+    Pool& pool = pools_.find(group.name)->second;
+    pool.wanted = 0;
+    for (const std::string& event : spec->events) pool.wanted |= config::events_of(event);
+    commit();
+    watch_clock();
+}
+
+void Events::fit_all()
+{
+    std::vector<std::string> gone;
+    for (const auto& [name, pool] : pools_)
+        if (engine_.find_group(name) == nullptr) gone.push_back(name);
+    for (const std::string& name : gone) forget(name);
+    for (const auto& group : engine_.groups()) fit(*group);
+}
+
+void Events::forget(const std::string& group)
+{
+    if (!pools_.contains(group)) return;
+    act({"gone", group});
+    commit();
+    watch_clock();
+}
+
+/// A new process begins the conversation anew; with the end of one, what it has not acknowledged is somebody else's.
+void Events::follow_listener(Service& service)
+{
+    const config::ServiceSpec& spec = service.spec();
+    const auto found = pools_.find(spec.group);
+    if (!spec.listener || found == pools_.end()) return;
+    const std::string namespec = spec.namespec();
+    const std::string stream = live_pid(service.state()) ? service.streams().sink_key('o') : std::string();
+    if (found->second.queue.stream(spec.name) != stream) {
+        drop_outbox(namespec);
+        if (stream.empty()) act({"end", spec.group, spec.name});
+        else act({"start", spec.group, spec.name, stream});
+        tell(found->second.queue);
+    }
+    dispatch_soon();
+}
+
+// ---- to the listeners ---------------------------------------------------------------------------------------------
+
+void Events::dispatch_soon()
+{
+    if (std::exchange(dispatch_due_, true)) return;
+    context_.loop.soon([this, alive = std::weak_ptr<bool>(alive_)] {
+        if (!alive.expired()) dispatch();
+    });
+}
+
+void Events::dispatch()
+{
+    dispatch_due_ = false;
+    for (auto& [name, pool] : pools_) {
+        const Group* group = engine_.find_group(name);
+        if (group == nullptr) continue;
+        for (const auto& service : group->services) {
+            // Not before it is RUNNING: startsecs delays the first event, as Supervisor's listeners know it.
+            if (service->supervisor_state() != SupervisorState::Running || !live_pid(service->state())) continue;
+            if (pool.queue.can_take(service->spec().name)) send(pool, *service);
+        }
+    }
+}
+
+/// The message is complete in the outbox before it is written down that the listener has it, and that is written down
+/// before the listener can see it.
+void Events::send(Pool& pool, Service& listener)
+{
+    const std::string namespec = listener.spec().namespec();
+    Outbox* box = outbox(namespec);
+    if (box == nullptr || !box->is_empty()) return;
+    const std::uint64_t serial = pool.queue.front().serial;
+    if (auto put = box->put(event_message(pool.queue.front(), pool.queue.name(), engine_.settings().daemon.identifier)); !put)
+        return log::error("{}: {}", namespec, put.error().message);
+    act({"take", pool.queue.name(), listener.spec().name});
+    commit();
+    tell(pool.queue);
+    log::debug("event {} sent to listener {}", serial, listener.spec().name);
+    push(namespec);
+}
+
+void Events::push(const std::string& namespec)
+{
+    writable_.erase(namespec);
+    Service* service = engine_.find(namespec);
+    Outbox* box = service != nullptr ? outbox(namespec) : nullptr;
+    if (box == nullptr || !service->streams().has_stdin()) return;
+    const int pipe = service->streams().stdin_fd();
+    auto pushed = box->push(pipe);
+    if (!pushed) return log::error("{}: {}", namespec, pushed.error().message);
+    if (!*pushed) writable_[namespec] = context_.loop.writable(pipe, namespec + " events", [this, namespec] { push(std::string(namespec)); });
+}
+
+Outbox* Events::outbox(const std::string& namespec)
+{
+    if (const auto found = outboxes_.find(namespec); found != outboxes_.end()) return &found->second;
+    if (sys::UniqueFd kept = context_.inherited.take(outbox_key(namespec)))
+        return &outboxes_.emplace(namespec, Outbox(std::move(kept))).first->second;
+    auto made = Outbox::create();
+    if (!made) {
+        log::error("{}: {}", namespec, made.error().message);
+        return nullptr;
+    }
+    context_.keeper.hold(outbox_key(namespec), net::Held::Other, made->fd());
+    return &outboxes_.emplace(namespec, std::move(*made)).first->second;
+}
+
+void Events::drop_outbox(const std::string& namespec)
+{
+    writable_.erase(namespec);
+    outboxes_.erase(namespec);
+    context_.inherited.take(outbox_key(namespec));
+    context_.keeper.drop(outbox_key(namespec));
+}
+
+// ---- the clock ----------------------------------------------------------------------------------------------------
+
+/// Runs only while somebody listens.
+void Events::watch_clock()
+{
+    const config::EventSet ticks = config::events_of("TICK");
+    const bool wanted = std::any_of(pools_.begin(), pools_.end(), [&](const auto& entry) { return (entry.second.wanted & ticks) != 0; });
+    if (!wanted) {
+        clock_.reset();
+        ticks_ = {};
+    } else if (clock_ == nullptr) {
+        tick();
+    }
+}
+
+void Events::tick()
+{
+    const auto now = wall_time();
+    const Ticks::Starts before = ticks_.starts();
+    for (const auto& [type, when] : ticks_.advance(now.count() / 1000)) emit(type, fmt::format("when:{}", when));
+    if (const Ticks::Starts& starts = ticks_.starts(); starts != before) act({"tick", starts[0], starts[1], starts[2]});
+    commit();
+    const std::chrono::milliseconds period(5000);
+    clock_ = context_.loop.after(period - now % period, "ticks", [this] { tick(); });
+}
+
+// ---- outliving the engine -----------------------------------------------------------------------------------------
+
+void Events::act(Value::Array record)
+{
+    const Value value(std::move(record));
+    apply(value);
+    if (!store_ && !store_failed_) return compact();
+    if (store_) store_->append(value);
+}
+
+bool Events::apply(const Value& value)
+{
+    const auto* record = value.array();
+    const std::string* word = record != nullptr && !record->empty() ? record->front().string() : nullptr;
+    if (word == nullptr) return false;
+    if (*word == "pool" && record->size() == 2) {
+        auto pool = EventPool::load((*record)[1]);
+        if (!pool) return false;
+        std::string name = pool->name();
+        pools_.insert_or_assign(std::move(name), Pool{std::move(*pool), 0});
+        return true;
+    }
+    if (*word == "serial" && record->size() == 2 && (*record)[1].integer() != nullptr) {
+        next_serial_ = static_cast<std::uint64_t>(*(*record)[1].integer());
+        return true;
+    }
+    if (*word == "state" && record->size() == 3 && (*record)[1].string() != nullptr && (*record)[2].integer() != nullptr) {
+        announced_[*(*record)[1].string()] = *(*record)[2].integer();
+        return true;
+    }
+    if (*word == "tick" && record->size() == 4) {
+        Ticks::Starts starts{};
+        for (std::size_t i = 0; i < starts.size(); ++i)
+            if (const auto* start = (*record)[i + 1].integer()) starts[i] = *start;
+        ticks_.restore(starts);
+        return true;
+    }
+    return apply_to_pool(*word, *record);
+}
+
+bool Events::apply_to_pool(const std::string& word, const Value::Array& record)
+{
+    const std::string* name = record.size() > 1 ? record[1].string() : nullptr;
+    const auto found = name != nullptr ? pools_.find(*name) : pools_.end();
+    if (found == pools_.end()) return false;
+    EventPool& pool = found->second.queue;
+    const auto text = [&](std::size_t at) { return at < record.size() ? record[at].string() : nullptr; };
+    const auto number = [&](std::size_t at) { return at < record.size() ? record[at].integer() : nullptr; };
+    if (word == "gone") {
+        pools_.erase(found);
+    } else if (word == "size" && number(2) != nullptr && *number(2) > 0) {
+        pool.resize(static_cast<std::size_t>(*number(2)));
+    } else if (word == "add" && number(2) != nullptr && number(3) != nullptr && text(4) != nullptr) {
+        if (*number(2) < 0 || *number(3) < 0 || *number(3) >= static_cast<std::int64_t>(config::kEventNames.size())) return false;
+        const auto serial = static_cast<std::uint64_t>(*number(2));
+        pool.add(serial, static_cast<EventType>(*number(3)), *text(4));
+        next_serial_ = std::max(next_serial_, serial + 1);
+    } else if (text(2) == nullptr) {
+        return false;
+    } else if (word == "start" && text(3) != nullptr) {
+        pool.start(*text(2), *text(3));
+    } else if (word == "end") {
+        pool.end(*text(2));
+    } else if (word == "out" && text(3) != nullptr) {
+        pool.output(*text(2), *text(3));
+    } else if (word == "take") {
+        pool.take(*text(2));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void Events::commit()
+{
+    if (!store_) return;
+    if (auto done = store_->commit(); !done) {
+        log::error("{}; a crash of the engine would lose queued events now", done.error().message);
+        store_.reset();
+        store_failed_ = true;
+        context_.keeper.drop(kStoreKey);
+        return;
+    }
+    if (store_->size() > compact_at_) compact();
+}
+
+/// Writes down what is, in place of all that led to it.
+void Events::compact()
+{
+    auto made = EventStore::create();
+    if (!made) {
+        log::error("{}; a crash of the engine would lose queued events now", made.error().message);
+        store_failed_ = true;
+        return;
+    }
+    made->append(Value::Array{"serial", static_cast<std::int64_t>(next_serial_)});
+    made->append(Value::Array{"tick", ticks_.starts()[0], ticks_.starts()[1], ticks_.starts()[2]});
+    for (const auto& [name, pool] : pools_) made->append(Value::Array{"pool", pool.queue.save()});
+    std::erase_if(announced_, [this](const auto& entry) { return engine_.find(entry.first) == nullptr; });
+    for (const auto& [namespec, state] : announced_) made->append(Value::Array{"state", namespec, state});
+    if (auto done = made->commit(); !done) return log::error("{}", done.error().message);
+    context_.keeper.hold(kStoreKey, net::Held::Other, made->fd());
+    store_ = std::move(*made);
+    compact_at_ = std::max(kCompactAt, 2 * store_->size());
+}
+
+void Events::recover()
+{
+    sys::UniqueFd kept = context_.inherited.take(kStoreKey);
+    if (!kept) return;
+    EventStore store(std::move(kept));
+    auto records = store.read();
+    bool good = records.has_value();
+    for (std::size_t i = 0; good && i < records->size(); ++i) good = apply((*records)[i]);
+    for (auto& [name, pool] : pools_) pool.queue.take_lines();  // they were said when it happened
+    if (good) {
+        store_ = std::move(store);
+        compact_at_ = std::max(kCompactAt, 2 * store_->size());
+        return;
+    }
+    log::error("{}; queued events are lost", records ? "the kept events are damaged" : records.error().message);
+    pools_.clear();
+    announced_.clear();
+    next_serial_ = 0;
+}
+
+}  // namespace xsv::engine

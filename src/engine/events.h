@@ -1,0 +1,90 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/event_pool.h"
+#include "engine/event_store.h"
+#include "engine/lifecycle.h"
+#include "engine/ticks.h"
+#include "event/loop.h"
+
+namespace xsv::engine {
+
+struct Context;
+class Engine;
+class Service;
+struct Group;
+
+/// Supervisor's events: what happens becomes an event, every pool of listeners that wants it queues it once, and whoever
+/// is ready gets the next. Queues, serial numbers and where each listener stands outlive the engine: nothing that was
+/// queued is lost, and nobody is sent an event in the middle of another.
+class Events {
+public:
+    Events(Context& context, Engine& engine) : context_(context), engine_(engine) {}
+
+    /// What a former engine left; before any service is recovered.
+    void recover();
+    /// The group's pool as its specification wants it now: it comes, changes or goes.
+    void fit(const Group& group);
+    void fit_all();
+    void forget(const std::string& group);
+    void group_added(const std::string& name);
+    void group_removed(const std::string& name);
+    void daemon_changed(bool stopping);
+    /// A state was entered; the service tells which one it was before.
+    void on_changed(Service& service);
+    /// The state a former engine left; announced now if that one did not come to it.
+    void on_resumed(Service& service);
+    /// What the scribe has read: output a listener has subscribed to or its answers; `captured`: between the tokens.
+    void on_output(std::string_view sink_key, std::string_view data, bool captured);
+    void remote(std::string_view type, std::string_view data);
+
+    const EventPool* pool(std::string_view name) const;   ///< of that group; nullptr: it is none of listeners
+
+private:
+    struct Pool {
+        EventPool queue;
+        config::EventSet wanted = 0;
+    };
+    void emit(config::EventType type, std::string payload);
+    void announce(Service& service, SupervisorState before);
+    void follow_listener(Service& service);
+    void act(wire::Value::Array record);
+    bool apply(const wire::Value& record);
+    bool apply_to_pool(const std::string& word, const wire::Value::Array& record);
+    void commit();
+    void compact();
+    void dispatch_soon();
+    void dispatch();
+    void send(Pool& pool, Service& listener);
+    void push(const std::string& namespec);
+    Outbox* outbox(const std::string& namespec);
+    void drop_outbox(const std::string& namespec);
+    void watch_clock();
+    void tick();
+
+    Context& context_;
+    Engine& engine_;
+    std::map<std::string, Pool, std::less<>> pools_;
+    std::uint64_t next_serial_ = 0;
+    std::map<std::string, std::int64_t> announced_;   ///< by namespec: the state that was told last
+    Ticks ticks_;
+    std::optional<EventStore> store_;
+    std::size_t compact_at_ = 0;
+    bool store_failed_ = false, dispatch_due_ = false;
+    std::map<std::string, Outbox> outboxes_;          ///< by namespec of a listener that lives
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+    event::WatchPtr clock_;
+    std::map<std::string, event::WatchPtr> writable_;
+};
+
+/// "processname:x groupname:x from_state:RUNNING expected:0 pid:7"
+std::string state_payload(const Service& service, SupervisorState before);
+/// The data itself, or what Python prints of bytes that are no text.
+std::string as_text(std::string_view data);
+
+}  // namespace xsv::engine
