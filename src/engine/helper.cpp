@@ -15,6 +15,7 @@ constexpr Duration kFirstRetry = std::chrono::milliseconds(50);
 constexpr Duration kLongestRetry = std::chrono::seconds(5);
 constexpr Duration kCalm = std::chrono::seconds(10);
 constexpr Duration kFinish = std::chrono::seconds(5);
+constexpr Duration kDeath = std::chrono::seconds(1);  // after SIGKILL
 
 }  // namespace
 
@@ -145,7 +146,22 @@ void Helper::shutdown(std::function<void()> done)
     }
     on_end_ = std::move(done);
     send(wire::Value::Struct{{"type", "shutdown"}});
-    timer_ = context_.loop.after(kFinish, settings_.name, [this] { (void)context_.processes.signal(pidfd_, SIGKILL); });
+    timer_ = context_.loop.after(kFinish, settings_.name, [this] {
+        (void)context_.processes.signal(pidfd_, SIGKILL);
+        timer_ = context_.loop.after(kDeath, settings_.name, [this] { leave_behind(); });
+    });
+}
+
+/// A scribe whose disk hangs cannot even be killed before the disk comes back (rule L6). Nothing else waits for that.
+void Helper::leave_behind()
+{
+    const pid_t pid = context_.table.at(*slot_).child.pid;
+    log::warn("xsvd: {} (pid {}) cannot be killed: it waits for the kernel; going on without it", settings_.name, pid);
+    context_.pids.remove(pid, *slot_);
+    pidfd_.reset();
+    channel_.reset();
+    context_.keeper.drop(channel_key());
+    std::exchange(on_end_, nullptr)();
 }
 
 }  // namespace xsv::engine

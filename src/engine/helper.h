@@ -44,6 +44,7 @@ private:
     Status try_spawn();
     void connect(sys::UniqueFd end);
     void retry();
+    void leave_behind();
     std::string channel_key() const { return "channel " + settings_.name; }
 
     Context& context_;

@@ -194,6 +194,56 @@ class Frozen(xsvd.TestCase):
         numbers = [int(n) for n in read(stuck).split("\n")[:-1]]
         self.assertEqual(numbers, list(range(1, len(numbers) + 1)), "and lost nothing")
 
+    def test_the_daemon_ends_although_a_disk_hangs(self):
+        """Whoever writes there cannot be killed, so nobody waits for its death."""
+        folder = self.folder()
+        daemon = self.daemon(f"""
+            [program:stuck]
+            command = /bin/sh -c 'while :; do echo line; sleep 0.01; done'
+            stdout_logfile = {folder}/disk/stuck.log
+            startsecs = 0""", wrapper=with_mounts(OWN_DISK, folder))
+        disk = f"/proc/{daemon.pid}/root{folder}/disk"
+        stuck = xsvd.Path(disk) / "stuck.log"
+        self.assertEventually(lambda: read(stuck), "it is written")
+        frozen = FrozenDisk(disk)
+        self.addCleanup(frozen.thaw)
+        tasks = xsvd.Path(f"/proc/{daemon.roles()['scribe']}/task")
+        self.assertEventually(lambda: any("State:\tD" in read(task / "status") for task in tasks.iterdir()), "its writer hangs")
+        os.kill(daemon.pid, signal.SIGTERM)
+        self.assertEqual(daemon.process.wait(20), 0)
+        self.assertRegex(daemon.read_log(), r"WARN xsvd: scribe \(pid \d+\) cannot be killed")
+        frozen.thaw()
+        self.assertEqual(daemon.expect_end()[0], 0)
+
+
+@unittest.skipUnless(mounts_are_allowed(), "needs root and mount namespaces")
+class Full(xsvd.TestCase):
+    def test_a_full_disk_costs_output_that_is_counted_and_told(self):
+        """Rule L5."""
+        folder = self.folder()
+        daemon = self.daemon(f"""
+            [program:talker]
+            command = /bin/sh -c 'yes | head -c 3000000; touch {folder}/done; while :; do echo more; sleep 0.02; done'
+            stdout_logfile = {folder}/disk/out.log
+            stdout_logfile_maxbytes = 0
+            startsecs = 0""", wrapper=with_mounts('mkdir "$1/disk"; mount -t tmpfs -o size=1m,mode=755 none "$1/disk"', folder))
+        log = xsvd.Path(f"/proc/{daemon.pid}/root{folder}/disk/out.log")
+        self.assertEventually((folder / "done").exists, "the program is not held up")
+        pid = daemon.pid_of("talker")
+        daemon.wait_for_log(r"WARN .*out\.log: No space left on device")
+        kept = log.stat().st_size
+        self.assertLessEqual(kept, 1 << 20)
+        os.truncate(log, 0)
+        self.assertEventually(lambda: read(log).endswith("more\n"), "it is written again")
+        match = re.match(r"(\d+) bytes lost between \d{4}-[-\d: ]{14} and \d{4}-[-\d: ]{14}\n(more\n)+$", read(log))
+        self.assertTrue(match, read(log)[:200])
+        counted = kept + int(match[1]) - 3_000_000
+        self.assertGreaterEqual(counted, 0)
+        self.assertEqual(counted % len("more\n"), 0, "every byte is in the file or counted")
+        daemon.wait_for_log(r"INFO .*out\.log is written again, \d+ bytes were lost")
+        self.assertEqual(len(re.findall("No space left", daemon.read_log())), 1)
+        self.assertEqual(daemon.pid_of("talker"), pid)
+
 
 class Files(xsvd.TestCase):
     def test_stdout_and_stderr_go_to_their_files(self):
