@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "control/control.h"
+#include "control/methods.h"
 #include "control/params.h"
 
 namespace xsv::control {
@@ -80,6 +81,13 @@ struct MethodTable {
         return found != kMethods.end() && found->name == name ? &*found : nullptr;
     }
 };
+
+std::vector<MethodInfo> all_methods()
+{
+    std::vector<MethodInfo> all;
+    for (const Method& method : MethodTable::kMethods) all.push_back({method.name, method.signature, method.least, method.help});
+    return all;
+}
 
 Control::Control(engine::Engine& engine, engine::Context& context, engine::ScribeLink& scribe, DaemonHooks hooks)
     : engine_(engine), context_(context), scribe_(scribe), hooks_(std::move(hooks))
