@@ -82,12 +82,13 @@ void truth_member(Encoder& out, std::string_view name, bool value)
 }
 
 /// Members, their order and types as Supervisor's clients know them; what only we know follows under xsv_.
-void encode_info(Encoder& out, const Service& service, std::int64_t now)
+void encode_info(Encoder& out, const Service& service, std::int64_t now, const engine::EventPool* pool)
 {
     const config::ServiceSpec& spec = service.spec();
     const SupervisorState state = service.supervisor_state();
     const bool has_sockets = !spec.sockets.endpoints.empty();
-    out.begin_struct(has_sockets ? 17 : 15);
+    const bool listens = spec.listener && pool != nullptr;
+    out.begin_struct(15u + (has_sockets ? 2 : 0) + (listens ? 3 : 0));
     text_member(out, "name", spec.name);
     text_member(out, "group", spec.group);
     number_member(out, "start", clamp(started(service)));
@@ -103,6 +104,11 @@ void encode_info(Encoder& out, const Service& service, std::int64_t now)
     number_member(out, "pid", live_pid(service.state()).value_or(0));
     text_member(out, "description", description(service, state, now));
     text_member(out, "xsv_state", state_name(service.state()));
+    if (listens) {
+        text_member(out, "xsv_listener", listener_state_name(pool->state(spec.name)));
+        number_member(out, "xsv_events_queued", clamp(static_cast<std::int64_t>(pool->queued())));
+        number_member(out, "xsv_events_discarded", clamp(static_cast<std::int64_t>(pool->discarded())));
+    }
     if (!has_sockets) return;
     number_member(out, "xsv_connections", service.handlers().count());
     text_member(out, "xsv_paused", service.handlers().paused());
@@ -165,7 +171,7 @@ void Control::get_process_info(const Params& params, Reply reply)
     const Service* service = named(params, reply);
     if (service == nullptr) return;
     Encoder out;
-    encode_info(out, *service, wall_seconds());
+    encode_info(out, *service, wall_seconds(), engine_.events().pool(service->spec().group));
     reply(out.take());
 }
 
@@ -175,7 +181,7 @@ void Control::get_all_process_info(const Params&, Reply reply)
     const Services services = engine_.services();
     Encoder out;
     out.begin_array(services.size());
-    for (const Service* service : services) encode_info(out, *service, now);
+    for (const Service* service : services) encode_info(out, *service, now, engine_.events().pool(service->spec().group));
     reply(out.take());
 }
 
@@ -249,6 +255,7 @@ void Control::show(const Params& params, Reply reply)
         for (const char* letter : {"o:", "e:"})
             if (const auto* stats = scribe_.stats(letter + spec.namespec())) lost += stats->lost, log_error += stats->error;
         const Time next = service->next_try();
+        const engine::EventPool* pool = spec.listener ? engine_.events().pool(spec.group) : nullptr;
         rows.emplace_back(Value::Struct{
             {"name", spec.name},
             {"group", spec.group},
@@ -270,6 +277,11 @@ void Control::show(const Params& params, Reply reply)
             {"next_try_seconds", next == Time{} ? 0.0 : std::max(0.0, to_seconds(next - context_.loop.now()))},
             {"log_bytes_lost", lost},
             {"log_error", log_error},
+            {"events", spec.listener ? text::join(spec.listener->events, ", ") : std::string()},
+            {"listener_state", pool != nullptr ? std::string(listener_state_name(pool->state(spec.name))) : std::string()},
+            {"events_queued", pool != nullptr ? static_cast<std::int64_t>(pool->queued()) : std::int64_t{0}},
+            {"events_buffer", pool != nullptr ? static_cast<std::int64_t>(pool->buffer_size()) : std::int64_t{0}},
+            {"events_discarded", pool != nullptr ? static_cast<std::int64_t>(pool->discarded()) : std::int64_t{0}},
             {"defined_at", fmt::format("{}:{}", spec.place.file, spec.place.line)},
             {"daemon_hold_mode", hooks_.hold_mode},
         });

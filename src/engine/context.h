@@ -23,6 +23,8 @@ public:
     /// Bytes of `pipe` go where `sink` says. The same key again changes the settings.
     virtual void set(const std::string& key, const config::LogSink& sink, const config::ServiceSpec& owner, int pipe) = 0;
     virtual void drop(const std::string& key) = 0;
+    /// The process has ended: what is in the pipe now is its last output.
+    virtual void ended(const std::string& /*key*/) {}
 };
 
 /// Descriptors that came back from the guardian, until somebody claims them by key.

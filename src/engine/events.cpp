@@ -1,7 +1,6 @@
 #include "engine/events.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/text.h"
 #include "engine/engine.h"
@@ -55,11 +54,6 @@ std::string outbox_key(const std::string& namespec) { return "b:" + namespec; }
 void tell(EventPool& pool)
 {
     for (const EventPool::Line& line : pool.take_lines()) log::write_line(line.level, line.text);
-}
-
-std::chrono::milliseconds wall_time()
-{
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
 }
 
 }  // namespace
@@ -334,13 +328,12 @@ void Events::watch_clock()
 
 void Events::tick()
 {
-    const auto now = wall_time();
+    const std::int64_t now = wall_seconds();
     const Ticks::Starts before = ticks_.starts();
-    for (const auto& [type, when] : ticks_.advance(now.count() / 1000)) emit(type, fmt::format("when:{}", when));
+    for (const auto& [type, when] : ticks_.advance(now)) emit(type, fmt::format("when:{}", when));
     if (const Ticks::Starts& starts = ticks_.starts(); starts != before) act({"tick", starts[0], starts[1], starts[2]});
     commit();
-    const std::chrono::milliseconds period(5000);
-    clock_ = context_.loop.after(period - now % period, "ticks", [this] { tick(); });
+    clock_ = context_.loop.after(std::chrono::seconds(5 - now % 5), "ticks", [this] { tick(); });
 }
 
 // ---- outliving the engine -----------------------------------------------------------------------------------------

@@ -66,6 +66,11 @@ void ScribeLink::drop(const std::string& key)
     if (helper_ != nullptr) helper_->send(Value::Struct{{"type", "drop"}, {"key", key}});
 }
 
+void ScribeLink::ended(const std::string& key)
+{
+    if (helper_ != nullptr) helper_->send(Value::Struct{{"type", "ended"}, {"key", key}});
+}
+
 void ScribeLink::request(const char* type, const std::string& file, std::int64_t offset, std::int64_t length, Answer answer)
 {
     const std::int64_t id = next_id_++;

@@ -27,6 +27,7 @@ public:
 
     void set(const std::string& key, const config::LogSink& sink, const config::ServiceSpec& owner, int pipe) override;
     void drop(const std::string& key) override;
+    void ended(const std::string& key) override;
 
     void read(const std::string& file, std::int64_t offset, std::int64_t length, Answer answer) { request("read", file, offset, length, std::move(answer)); }
     void tail(const std::string& file, std::int64_t offset, std::int64_t length, Answer answer) { request("tail", file, offset, length, std::move(answer)); }

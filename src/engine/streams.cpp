@@ -79,6 +79,12 @@ std::string ServiceStreams::sink_key(char letter) const
     return fmt::format("{} {}", key(letter), status.st_ino);
 }
 
+void ServiceStreams::tell_end(const config::ServiceSpec& spec) const
+{
+    if (out_ && spec.output.out.capture_maxbytes > 0 && !listener_) context_.sinks.ended(sink_key('o'));
+    if (err_ && spec.output.err.capture_maxbytes > 0) context_.sinks.ended(sink_key('e'));
+}
+
 Status ServiceStreams::renew_output(const config::ServiceSpec& spec)
 {
     auto made = sys::make_pipe(kOutputPipe);

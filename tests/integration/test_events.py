@@ -1,0 +1,203 @@
+"""Events: what a listener is told, in which order, and what it is still told when things go wrong."""
+import json
+import os
+import re
+import signal
+import time
+import unittest
+from pathlib import Path
+
+import xsvd
+
+LISTENER = f"/usr/bin/python3 -I -S {Path(__file__).resolve().parent / 'listener.py'}"
+
+
+def listener(name, events, *settings, mode="ok"):
+    return (f"[eventlistener:{name}]\ncommand = {LISTENER} @DIR@/{name}.events {mode}\nevents = {events}\nstartsecs = 0\n"
+            + "".join(line + "\n" for line in settings))
+
+
+def program(name, *settings, command="/bin/sleep 1000"):
+    return f"[program:{name}]\ncommand = {command}\nstartsecs = 0\n" + "".join(line + "\n" for line in settings)
+
+
+def recorded(daemon, name="ear"):
+    """[[header, payload], ...] of what the listener got so far."""
+    path = daemon.dir / f"{name}.events"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def shown(daemon, name="ear"):
+    return [f"{header['eventname']} {payload}" for header, payload in recorded(daemon, name)]
+
+
+def send(daemon, kind, data, patience=xsvd.PATIENCE):
+    """Until the daemon has taken it; whether one that was killed meanwhile had, nobody knows."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return daemon.rpc.sendRemoteCommEvent(kind, data)
+        except Exception:  # pylint: disable=broad-except
+            if time.monotonic() > deadline:
+                raise
+
+
+class Telling(xsvd.TestCase):
+    def wait_for(self, daemon, pattern, name="ear"):
+        self.assertEventually(lambda: any(re.search(pattern, line, re.DOTALL) for line in shown(daemon, name)), f"{name} is told {pattern!r}")
+
+    def test_the_life_of_a_program(self):
+        daemon = self.daemon(listener("ear", "PROCESS_STATE,PROCESS_GROUP,SUPERVISOR_STATE_CHANGE") + program("web", "autostart = false"))
+        daemon.ctl("start", "web", check=True)
+        pid = daemon.pid_of("web")
+        daemon.ctl("stop", "web", check=True)
+        self.wait_for(daemon, "PROCESS_STATE_STOPPED")
+        web = "processname:web groupname:web from_state:"
+        ear = "processname:ear groupname:ear from_state:"
+        self.assertEqual(shown(daemon), [
+            "PROCESS_GROUP_ADDED groupname:ear\n", "PROCESS_GROUP_ADDED groupname:web\n", "SUPERVISOR_STATE_CHANGE_RUNNING ",
+            f"PROCESS_STATE_STARTING {ear}STOPPED tries:0", f"PROCESS_STATE_RUNNING {ear}STARTING pid:{daemon.pid_of('ear')}",
+            f"PROCESS_STATE_STARTING {web}STOPPED tries:0", f"PROCESS_STATE_RUNNING {web}STARTING pid:{pid}",
+            f"PROCESS_STATE_STOPPING {web}RUNNING pid:{pid}", f"PROCESS_STATE_STOPPED {web}STOPPING pid:{pid}"])
+        headers = [header for header, _ in recorded(daemon)]
+        self.assertEqual([int(h["serial"]) for h in headers], list(range(len(headers))))
+        self.assertEqual([int(h["poolserial"]) for h in headers], list(range(len(headers))))
+        self.assertEqual({(h["ver"], h["server"], h["pool"]) for h in headers}, {("3.0", "supervisor", "ear")})
+
+    def test_output_and_what_is_captured_of_it(self):
+        script = "echo before; echo '<!--XSUPERVISOR:BEGIN-->hidden<!--XSUPERVISOR:END-->after'; echo bad >&2; sleep 1000"
+        daemon = self.daemon(listener("ear", "PROCESS_LOG,PROCESS_COMMUNICATION", "stdout_logfile = NONE")
+                             + program("web", "stdout_capture_maxbytes = 1MB", "stdout_events_enabled = true", "stdout_logfile = @DIR@/web.log",
+                                       command=f'/bin/sh -c "{script}"'))
+        pid = daemon.pid_of("web")
+        head = f"processname:web groupname:web pid:{pid}"
+        self.wait_for(daemon, "COMMUNICATION")
+        self.wait_for(daemon, "after")
+        self.assertIn(f"PROCESS_COMMUNICATION_STDOUT {head}\nhidden", shown(daemon))
+        logged = "".join(line.split("\n", 1)[1] for line in shown(daemon) if line.startswith(f"PROCESS_LOG_STDOUT {head} channel:stdout\n"))
+        self.assertEqual(logged, "before\nafter\n")
+        self.assertFalse([line for line in shown(daemon) if "STDERR" in line])
+        self.assertEventually(lambda: (daemon.dir / "web.log").read_text() == "before\nafter\n", "the log has it too, without what was captured")
+
+    def test_ticks(self):
+        daemon = self.daemon(listener("ear", "TICK_5,TICK"))
+        self.wait_for(daemon, "TICK_5")
+        header, payload = recorded(daemon)[0]
+        when = int(payload.removeprefix("when:"))
+        self.assertEqual((header["eventname"], when % 5), ("TICK_5", 0))
+        self.assertLess(abs(time.time() - when), 20)
+        self.assertEqual([p for _, p in recorded(daemon)].count(payload) <= 2, True)
+        self.assertEqual(len([h for h, p in recorded(daemon) if h["eventname"] == "TICK_5" and p == payload]), 1, "once, though it was asked for twice")
+
+    def test_a_listener_ends_the_daemon_through_its_parent(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION", mode="term") + program("web"))
+        send(daemon, "stop", "please")
+        daemon.expect_end()
+        self.assertEqual(daemon.process.returncode, 0)
+
+    def test_a_rejected_event_comes_again_and_garbage_is_the_end(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION", mode="reject") + listener("bad", "REMOTE_COMMUNICATION", mode="garbage"))
+        send(daemon, "n", "1")
+        self.assertEventually(lambda: len(recorded(daemon)) == 2, "it comes again")
+        self.assertEqual(recorded(daemon)[0], recorded(daemon)[1])
+        daemon.wait_for_log("ear: event was rejected")
+        daemon.wait_for_log("bad: bad result line: 'what\\?'")
+        daemon.wait_for_log("bad: has entered the UNKNOWN state and will no longer receive events, this usually indicates the process violated the "
+                            "eventlistener protocol")
+        send(daemon, "n", "2")
+        self.assertEventually(lambda: len(recorded(daemon)) == 3, "the others go on")
+        self.assertEqual(daemon.info("bad")["xsv_listener"], "UNKNOWN")
+        self.assertEqual((daemon.state("bad"), len(recorded(daemon, "bad"))), ("RUNNING", 1))
+        self.assertIn("REMOTE_COMMUNICATION", daemon.ctl("show", "ear").out)
+
+    def test_overflow_is_said_and_counted(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION", "buffer_size = 2", mode="wait"))
+        send(daemon, "n", "0")
+        self.assertEventually(lambda: len(recorded(daemon)) == 1, "the first is with the listener")
+        for n in range(1, 6):
+            send(daemon, "n", str(n))
+        daemon.wait_for_log("pool ear event buffer overflowed, discarding event 3")
+        self.assertEqual((daemon.info("ear")["xsv_events_discarded"], daemon.info("ear")["xsv_events_queued"]), (3, 2))
+        (daemon.dir / "ear.events.go").touch()
+        self.assertEventually(lambda: [p for _, p in recorded(daemon)] == ["type:n\n0", "type:n\n4", "type:n\n5"], "the newest two follow")
+
+    def test_a_pool_shares_its_work(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION", "numprocs = 3", "process_name = ear_%(process_num)d"))
+        for n in range(60):
+            send(daemon, "n", str(n))
+        self.assertEventually(lambda: sorted(int(p[7:]) for _, p in recorded(daemon)) == list(range(60)), "each event goes to one of them")
+
+    def test_reread_and_update_know_listeners(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION"))
+        daemon.write(listener("ear", "TICK_60"))
+        self.assertIn("ear: changed", daemon.ctl("reread").out)
+        pid = daemon.pid_of("ear")
+        daemon.reload()
+        self.assertEqual(daemon.pid_of("ear"), pid, "other events need no other process")
+        send(daemon, "n", "1")
+        self.assertEqual(daemon.info("ear")["xsv_events_queued"], 0)
+
+
+class Crashes(xsvd.TestCase):
+    def test_no_event_is_lost_when_the_engine_is_killed_in_a_stream_of_them(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION"))
+        pid = daemon.pid_of("ear")
+        most = 600
+        for n in range(most):
+            if n % 60 == 30:
+                engine = daemon.engine()
+                if engine:
+                    os.kill(engine, signal.SIGKILL)
+            send(daemon, "n", str(n))
+        self.assertEventually(lambda: {p for _, p in recorded(daemon)} >= {f"type:n\n{n}" for n in range(most)}, "every event has come")
+        self.assertEqual(daemon.pid_of("ear"), pid)
+        self.assertEqual(daemon.info("ear")["xsv_listener"], "READY")
+        serials = [int(header["serial"]) for header, _ in recorded(daemon)]
+        self.assertEqual(serials, sorted(serials))
+
+    def test_what_waits_for_a_dead_listener_outlives_the_engine(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION", "autostart = false"))
+        for n in range(5):
+            send(daemon, "n", str(n))
+        engine = daemon.engine()
+        os.kill(engine, signal.SIGKILL)
+        daemon.wait_for_engine(engine)
+        daemon.wait_until_ready()
+        send(daemon, "n", "5")
+        self.assertEqual(daemon.info("ear")["xsv_events_queued"], 6)
+        daemon.ctl("start", "ear", check=True)
+        self.assertEventually(lambda: [p for _, p in recorded(daemon)] == [f"type:n\n{n}" for n in range(6)], "all of them, in order")
+        self.assertEqual([int(h["poolserial"]) for h, _ in recorded(daemon)], list(range(6)))
+
+    def test_the_end_of_a_program_while_the_engine_was_dead(self):
+        daemon = self.daemon(listener("ear", "PROCESS_STATE_EXITED") + program("web"))
+        for _ in range(5):
+            pid, engine = daemon.pid_of("web"), daemon.engine()
+            os.kill(engine, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
+            self.assertEventually(lambda: f"PROCESS_STATE_EXITED processname:web groupname:web from_state:RUNNING expected:0 pid:{pid}" in shown(daemon),
+                                  "the listener is told")
+            daemon.wait_until_ready()
+            daemon.wait_for_pid("web", pid)
+
+    def test_a_killed_listener_gets_its_event_again(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION", mode="wait"))
+        send(daemon, "n", "1")
+        self.assertEventually(lambda: len(recorded(daemon)) == 1, "it works on the event")
+        os.kill(daemon.pid_of("ear"), signal.SIGKILL)
+        self.assertEventually(lambda: len(recorded(daemon)) == 2, "the next one gets it")
+        self.assertEqual(recorded(daemon)[0], recorded(daemon)[1])
+
+    def test_a_killed_scribe_leaves_the_conversation_intact(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION"))
+        send(daemon, "n", "1")
+        self.assertEventually(lambda: len(recorded(daemon)) == 1, "it works")
+        self.assertEventually(lambda: daemon.info("ear")["xsv_listener"] == "READY", "it is ready again")
+        os.kill(daemon.roles()["scribe"], signal.SIGKILL)
+        send(daemon, "n", "2")
+        self.assertEventually(lambda: len(recorded(daemon)) == 2, "it goes on")
+        self.assertEventually(lambda: daemon.info("ear")["xsv_listener"] == "READY", "its answer has come")
+
+
+if __name__ == "__main__":
+    xsvd.main()

@@ -1,0 +1,283 @@
+#include "engine/events.h"
+
+#include <catch2/catch.hpp>
+
+#include <unistd.h>
+
+#include "fakes/world.h"
+
+using namespace xsv;
+using namespace xsv::fakes;
+using namespace std::chrono_literals;
+
+namespace {
+
+ServiceBuilder listener(const std::string& name, std::vector<std::string> events, int buffer_size = 1000)
+{
+    return service(name).with([&](config::ServiceSpec& spec) {
+        spec.listener = config::Listener{std::move(events), buffer_size};
+        spec.output.out.listener = true;
+        spec.policy.priority = -1;
+        spec.policy.start_time = 0s;
+    });
+}
+
+ServiceBuilder quick(const std::string& name)
+{
+    return service(name).with([](config::ServiceSpec& spec) { spec.policy.start_time = 0s; });
+}
+
+/// What lies in a listener's stdin.
+std::string stdin_of(World& world, const std::string& name)
+{
+    std::string text;
+    char piece[4096];
+    ssize_t count = 0;
+    while ((count = ::read(world.keeper.held.at("i:" + name).get(), piece, sizeof piece)) > 0) text.append(piece, static_cast<std::size_t>(count));
+    return text;
+}
+
+void says(World& world, const std::string& name, std::string_view text)
+{
+    world.engine().events().on_output(world.at(name).streams().sink_key('o'), text, false);
+    world.loop.settle();
+}
+
+/// Everything that waits for the listener, "TYPE payload" each.
+std::vector<std::string> drain(World& world, const std::string& name)
+{
+    std::vector<std::string> events;
+    for (std::string message = stdin_of(world, name); !message.empty(); message = stdin_of(world, name)) {
+        const auto line = message.find('\n');
+        const auto at = message.find("eventname:") + 10;
+        const std::string payload = message.substr(line + 1);
+        events.push_back(message.substr(at, message.find(' ', at) - at) + (payload.empty() ? "" : " " + payload));
+        says(world, name, "RESULT 2\nOKREADY\n");
+    }
+    return events;
+}
+
+std::vector<std::string> ready_and_drain(World& world, const std::string& name)
+{
+    world.loop.advance(1ms);
+    says(world, name, "READY\n");
+    return drain(world, name);
+}
+
+std::string pid_text(World& world, const std::string& name) { return std::to_string(world.pid(name)); }
+
+using Events = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("the order of a start: groups, the daemon, then states", "[events]")
+{
+    World world({listener("ear", {"EVENT"}), quick("web")});
+    const std::string ear = pid_text(world, "ear"), web = pid_text(world, "web");
+    CHECK(ready_and_drain(world, "ear") ==
+          Events{"PROCESS_GROUP_ADDED groupname:ear\n", "PROCESS_GROUP_ADDED groupname:web\n", "SUPERVISOR_STATE_CHANGE_RUNNING",
+                 "PROCESS_STATE_STARTING processname:ear groupname:ear from_state:STOPPED tries:0",
+                 "PROCESS_STATE_STARTING processname:web groupname:web from_state:STOPPED tries:0",
+                 "PROCESS_STATE_RUNNING processname:ear groupname:ear from_state:STARTING pid:" + ear,
+                 "PROCESS_STATE_RUNNING processname:web groupname:web from_state:STARTING pid:" + web});
+}
+
+TEST_CASE("the life of a process in events", "[events]")
+{
+    World world({listener("ear", {"PROCESS_STATE"}), service("web").with([](config::ServiceSpec& spec) { spec.policy.start_retries = 1; })});
+    ready_and_drain(world, "ear");
+    const std::string head = "processname:web groupname:web from_state:";
+    world.exit(world.pid("web"));
+    CHECK(drain(world, "ear") == Events{"PROCESS_STATE_BACKOFF " + head + "STARTING tries:1"});
+    world.loop.advance(1s);
+    CHECK(drain(world, "ear") == Events{"PROCESS_STATE_STARTING " + head + "BACKOFF tries:1"});
+    world.exit(world.pid("web"), 3);
+    CHECK(drain(world, "ear") == Events{"PROCESS_STATE_BACKOFF " + head + "STARTING tries:2", "PROCESS_STATE_FATAL " + head + "BACKOFF"});
+    world.at("web").start();
+    world.loop.advance(1100ms);
+    const std::string pid = pid_text(world, "web");
+    CHECK(drain(world, "ear") == Events{"PROCESS_STATE_STARTING " + head + "FATAL tries:0", "PROCESS_STATE_RUNNING " + head + "STARTING pid:" + pid});
+    world.kill(world.pid("web"), SIGSEGV);
+    CHECK(drain(world, "ear") == Events{"PROCESS_STATE_EXITED " + head + "RUNNING expected:0 pid:" + pid, "PROCESS_STATE_STARTING " + head + "EXITED tries:0"});
+    world.loop.advance(1100ms);
+    const std::string next = pid_text(world, "web");
+    world.at("web").stop();
+    world.kill(world.pid("web"), SIGTERM);
+    CHECK(drain(world, "ear") == Events{"PROCESS_STATE_RUNNING " + head + "STARTING pid:" + next, "PROCESS_STATE_STOPPING " + head + "RUNNING pid:" + next,
+                                        "PROCESS_STATE_STOPPED " + head + "STOPPING pid:" + next});
+}
+
+TEST_CASE("a stop in backoff has pid 0, an expected end says so", "[events]")
+{
+    World world({listener("ear", {"PROCESS_STATE"}), service("web"), quick("job").with([](config::ServiceSpec& spec) { spec.policy.autorestart = config::Autorestart::Never; })});
+    ready_and_drain(world, "ear");
+    world.exit(world.pid("web"));
+    world.at("web").stop();
+    const std::string pid = pid_text(world, "job");
+    world.exit(world.pid("job"));
+    CHECK(drain(world, "ear") == Events{"PROCESS_STATE_BACKOFF processname:web groupname:web from_state:STARTING tries:1",
+                                        "PROCESS_STATE_STOPPED processname:web groupname:web from_state:BACKOFF pid:0",
+                                        "PROCESS_STATE_EXITED processname:job groupname:job from_state:RUNNING expected:1 pid:" + pid});
+}
+
+TEST_CASE("output becomes events where it was asked for, bytes that are no text as Python prints them", "[events]")
+{
+    World world({listener("ear", {"PROCESS_LOG", "PROCESS_COMMUNICATION"}), quick("web").with([](config::ServiceSpec& spec) { spec.output.out.events_enabled = true; })});
+    ready_and_drain(world, "ear");
+    auto& events = world.engine().events();
+    events.on_output("o:web", "one\ntwo", false);
+    events.on_output("e:web", "not asked for", false);
+    events.on_output("o:web", "\xff!", false);
+    events.on_output("o:web", "said", true);
+    events.on_output("e:web", "shouted", true);
+    events.on_output("o:nobody", "x", false);
+    events.on_output("?", "x", false);
+    world.loop.settle();
+    const std::string head = "processname:web groupname:web pid:" + pid_text(world, "web");
+    CHECK(drain(world, "ear") == Events{"PROCESS_LOG_STDOUT " + head + " channel:stdout\none\ntwo",
+                                        "PROCESS_LOG_STDOUT " + head + " channel:stdout\nUndecodable: b'\\xff!'",
+                                        "PROCESS_COMMUNICATION_STDOUT " + head + "\nsaid", "PROCESS_COMMUNICATION_STDERR " + head + "\nshouted"});
+}
+
+TEST_CASE("remote events, the end of the daemon, and each pool counts for itself", "[events]")
+{
+    World world({listener("a", {"REMOTE_COMMUNICATION", "EVENT", "SUPERVISOR_STATE_CHANGE_STOPPING"}), listener("b", {"REMOTE_COMMUNICATION"})});
+    ready_and_drain(world, "a");
+    world.engine().events().remote("kind", "äöü\nmore");
+    world.loop.settle();
+    CHECK(drain(world, "a") == Events{"REMOTE_COMMUNICATION type:kind\näöü\nmore"});
+    says(world, "b", "READY\n");
+    const std::string message = stdin_of(world, "b");
+    CHECK(message.find(" pool:b poolserial:0 eventname:REMOTE_COMMUNICATION len:21\ntype:kind\näöü\nmore") != std::string::npos);
+    bool ended = false;
+    world.engine().shutdown([&] { ended = true; });
+    world.engine().events().remote("late", "");
+    world.loop.settle();
+    CHECK(drain(world, "a").front() == "SUPERVISOR_STATE_CHANGE_STOPPING");
+}
+
+TEST_CASE("nothing is sent before the listener is RUNNING", "[events]")
+{
+    World world({listener("ear", {"EVENT"}).with([](config::ServiceSpec& spec) { spec.policy.start_time = 5s; })});
+    says(world, "ear", "READY\n");
+    CHECK(stdin_of(world, "ear").empty());
+    world.loop.advance(6s);
+    CHECK_FALSE(stdin_of(world, "ear").empty());
+}
+
+TEST_CASE("the last words of a listener are not taken for the first of the next", "[events]")
+{
+    World world({listener("ear", {"REMOTE_COMMUNICATION"})});
+    ready_and_drain(world, "ear");
+    world.engine().events().remote("a", "b");
+    world.loop.settle();
+    const std::string first = stdin_of(world, "ear");
+    const std::string old = world.at("ear").streams().sink_key('o');
+    world.kill(world.pid("ear"), SIGKILL);
+    world.loop.advance(1ms);
+    REQUIRE(world.state("ear") == "running");
+    world.engine().events().on_output(old, "READY\n", false);
+    world.loop.settle();
+    CHECK(stdin_of(world, "ear").empty());
+    says(world, "ear", "READY\n");
+    CHECK(stdin_of(world, "ear") == first);  // not acknowledged: it comes again, with its numbers
+}
+
+TEST_CASE("a crash of the engine loses no event and repeats none", "[events][crash]")
+{
+    World world({listener("ear", {"REMOTE_COMMUNICATION"})});
+    ready_and_drain(world, "ear");
+    auto remote = [&](int n) {
+        world.engine().events().remote("n", std::to_string(n));
+        world.loop.settle();
+    };
+    Events got;
+    const auto answer = [&] {
+        const std::string message = stdin_of(world, "ear");
+        got.push_back(message.substr(message.find('\n') + 1));
+        says(world, "ear", "RESULT 2\nOKREADY\n");
+    };
+    remote(1);
+    remote(2);
+    world.crash();      // 1 is in the pipe
+    answer();
+    remote(3);
+    const std::string message = stdin_of(world, "ear");
+    world.crash();      // 2 was read, and not answered
+    CHECK(stdin_of(world, "ear").empty());
+    says(world, "ear", "RESULT 2\n");
+    world.crash();      // in the middle of its answer
+    got.push_back(message.substr(message.find('\n') + 1));
+    says(world, "ear", "OK");
+    world.crash();
+    CHECK(stdin_of(world, "ear").empty());
+    says(world, "ear", "READY\n");
+    answer();
+    remote(4);
+    CHECK(stdin_of(world, "ear").find("serial:3 pool:ear poolserial:3") != std::string::npos);
+    CHECK(got == Events{"type:n\n1", "type:n\n2", "type:n\n3"});
+}
+
+TEST_CASE("an event longer than the pipe survives a crash in its middle", "[events][crash]")
+{
+    World world({listener("ear", {"REMOTE_COMMUNICATION"})});
+    ready_and_drain(world, "ear");
+    const std::string data(300'000, 'x');
+    world.engine().events().remote("long", data);
+    world.loop.settle();
+    std::string got = stdin_of(world, "ear");
+    CHECK(got.size() < data.size());
+    for (int i = 0; i < 20 && got.size() < data.size() + 60; ++i) {
+        world.crash();
+        got += stdin_of(world, "ear");
+    }
+    CHECK(got.substr(got.find('\n') + 1) == "type:long\n" + data);
+}
+
+TEST_CASE("the end of a program while no engine was there is told by the next", "[events][crash]")
+{
+    World world({listener("ear", {"PROCESS_STATE_EXITED"}), quick("web")});
+    ready_and_drain(world, "ear");
+    world.loop.advance(1ms);
+    const pid_t pid = world.pid("web");
+    world.crash({world.exit_of(pid, 1)});
+    CHECK(drain(world, "ear") == Events{"PROCESS_STATE_EXITED processname:web groupname:web from_state:RUNNING expected:0 pid:" + std::to_string(pid)});
+}
+
+TEST_CASE("a damaged store costs the queue and nothing else", "[events][crash]")
+{
+    World world({listener("ear", {"REMOTE_COMMUNICATION"})});
+    ready_and_drain(world, "ear");
+    REQUIRE(::pwrite(world.keeper.held.at("events").get(), "xxxxxxxxxxxxxxxxxxxxxxxxxx", 26, 0) == 26);
+    world.crash();
+    CHECK(world.state("ear") == "running");
+    world.engine().events().remote("a", "b");
+    world.loop.settle();
+    CHECK(world.engine().events().pool("ear")->queued() == 1);
+}
+
+TEST_CASE("many events keep the store small", "[events][crash]")
+{
+    World world({listener("ear", {"REMOTE_COMMUNICATION"}, 3)});
+    for (int i = 0; i < 2000; ++i) world.engine().events().remote("n", std::string(20'000, 'x'));
+    world.loop.settle();
+    CHECK(::lseek(world.keeper.held.at("events").get(), 0, SEEK_END) < (9 << 20));
+    world.crash();
+    const auto* pool = world.engine().events().pool("ear");
+    CHECK(pool->queued() == 3);
+    CHECK(pool->discarded() == 1997);
+    CHECK(std::count(world.lines.begin(), world.lines.end(), "pool ear event buffer overflowed, discarding event 0") == 1);
+}
+
+TEST_CASE("a reload tells of groups and fits the pools", "[events][reload]")
+{
+    World world({listener("ear", {"PROCESS_GROUP"}), quick("web")});
+    ready_and_drain(world, "ear");
+    const pid_t pid = world.pid("ear");
+    REQUIRE(world.reload({listener("ear", {"PROCESS_GROUP"}, 7), quick("new")}));
+    CHECK(world.pid("ear") == pid);
+    CHECK(drain(world, "ear") == Events{"PROCESS_GROUP_ADDED groupname:new\n", "PROCESS_GROUP_REMOVED groupname:web\n"});
+    CHECK(world.engine().events().pool("ear")->buffer_size() == 7);
+    REQUIRE(world.reload({quick("new")}));
+    CHECK(world.engine().events().pool("ear") == nullptr);
+}
