@@ -226,12 +226,13 @@ bool is_auto_log(std::string_view name, const std::string& identifier)
 void Daemon::clean_auto_logs() const
 {
     if (config_.daemon.nocleanup) return;
-    std::error_code error;
+    std::error_code error, ignored;
     for (const auto& entry : std::filesystem::directory_iterator(config_.daemon.childlogdir, error)) {
         const std::string name = entry.path().filename();
-        if (!is_auto_log(name, config_.daemon.identifier) || !entry.is_regular_file(error)) continue;
+        if (!is_auto_log(name, config_.daemon.identifier) || !entry.is_regular_file(ignored)) continue;
         if (::unlink(entry.path().c_str()) != 0) log::warn("Failed to clean up '{}'", entry.path().string());
     }
+    if (error) log::warn("Could not clear childlog dir");
 }
 
 // ---- wiring -------------------------------------------------------------------------------------------------------

@@ -300,6 +300,7 @@ class Files(xsvd.TestCase):
         os.symlink("/nowhere", folder / "logs" / "z-stdout---a.b-abcdefgh.log")
         self.daemon("", folder=folder, supervisord="identifier = a.b")
         self.assertEqual(sorted(os.listdir(folder / "logs")), sorted(foreign + ["z-stdout---a.b-abcdefgh.log"]))
+        self.assertNotIn("WARN", self.daemons[0].read_log())
         self.daemons.pop().stop()
         (folder / "logs" / old[0]).touch()
         self.daemon("", folder=folder, supervisord="identifier = a.b\nnocleanup = true")
@@ -379,6 +380,32 @@ class Reading(xsvd.TestCase):
             follower.kill()
             follower.wait()
             follower.stdout.close()
+
+    def test_logtail_streams_at_once_and_marks_a_truncated_file(self):
+        """Bug B19, where the old one holds everything back for HTTP/1.0 and breaks off at a truncation."""
+        daemon = self.daemon("""
+            [program:quiet]
+            command = /bin/sh -c 'echo first; while read line; do echo "$line"; done'
+            stdout_logfile = @DIR@/out.log
+            startsecs = 0""")
+        self.assertEventually(lambda: read(daemon.dir / "out.log") == "first\n", "it logs")
+        for version in ("1.0", "1.1"):
+            with self.subTest(version=version), xsvd.connect(daemon.socket) as caller:
+                caller.sendall(f"GET /logtail/quiet HTTP/{version}\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                got = bytearray()
+
+                def has(text):
+                    while text not in got and xsvd.readable(caller, 0):
+                        got.extend(caller.recv(65536))
+                    return text in got
+                self.assertEventually(lambda: has(b"first\n"), lambda: f"what is there: {got}", patience=5)
+                daemon.rpc.sendProcessStdin("quiet", "second\n")
+                self.assertEventually(lambda: has(b"second\n"), lambda: f"an addition: {got}", patience=5)
+                os.truncate(daemon.dir / "out.log", 0)
+                self.assertEventually(lambda: has(b"==> File truncated <==\n"), lambda: f"the marker: {got}", patience=5)
+                got.clear()
+                daemon.rpc.sendProcessStdin("quiet", "first\n")
+                self.assertEventually(lambda: has(b"first\n"), lambda: f"what comes then: {got}", patience=5)
 
     def test_maintail_shows_the_daemons_log(self):
         daemon = self.daemon(output("out", "line", 1))
