@@ -381,6 +381,20 @@ class Reading(xsvd.TestCase):
             follower.wait()
             follower.stdout.close()
 
+    def test_a_log_beyond_2_gib(self):
+        """Bug B10: numbers that XML-RPC cannot carry are cut, and the text is right."""
+        folder = self.folder()
+        with open(folder / "out.log", "wb") as file:
+            file.truncate(3 << 30)
+        daemon = self.daemon(output("out", "line", 3, f"stdout_logfile = {folder}/out.log", "stdout_logfile_maxbytes = 0"))
+        text = "line 1\nline 2\nline 3\n"
+        self.assertEventually(lambda: daemon.ctl("tail", "-21", "out").out == text + "\n", "its end is shown")
+        self.assertEqual(daemon.rpc.tailProcessStdoutLog("out", 0, 7), ["line 3\n", 2**31 - 1, True])
+        self.assertEqual(daemon.rpc.readProcessStdoutLog("out", -14, 0), text[7:])
+        self.assertEqual((folder / "out.log").stat().st_size, (3 << 30) + 21)
+        self.assertEqual(daemon.ctl("clear", "out")[:2], (0, "out: cleared\n"))
+        self.assertEqual((folder / "out.log").stat().st_size, 0)
+
     def test_logtail_streams_at_once_and_marks_a_truncated_file(self):
         """Bug B19, where the old one holds everything back for HTTP/1.0 and breaks off at a truncation."""
         daemon = self.daemon("""
