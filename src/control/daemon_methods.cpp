@@ -88,11 +88,14 @@ void Control::add_group(const Params& params, Reply reply)
 {
     const std::string name = to_text(params[0]).value_or("");
     if (engine_.find_group(name) != nullptr) return refuse(reply, FaultCode::AlreadyAdded, name);
-    const std::vector<config::GroupSpec>* groups = parsed_ ? &parsed_->groups : nullptr;
+    std::vector<config::GroupSpec>* groups = parsed_ ? &parsed_->groups : nullptr;
     if (groups == nullptr) return refuse(reply, FaultCode::BadName, name);
     const auto found = std::find_if(groups->begin(), groups->end(), [&](const auto& group) { return group.name == name; });
     if (found == groups->end()) return refuse(reply, FaultCode::BadName, name);
     if (auto added = engine_.add_group(*found); !added) return refuse(reply, FaultCode::Failed, added.error().message);
+    // From now on getAllConfigInfo knows the names of its AUTO logs.
+    for (config::ServiceSpec& spec : found->services)
+        if (const engine::Service* service = engine_.find(spec.namespec())) spec.output = service->spec().output;
     answer(reply, true);
 }
 

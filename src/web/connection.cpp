@@ -136,7 +136,10 @@ void Connection::parse()
         const std::size_t used = parser_->feed({bytes, size});
         ::evbuffer_drain(input, used);
         const auto stage = parser_->stage();
-        if (stage == RequestParser::Stage::Refused) return refuse(parser_->refusal(), parser_->refusal_text());
+        if (stage == RequestParser::Stage::Refused) {
+            version_ = parser_->version();
+            return refuse(parser_->refusal(), parser_->refusal_text());
+        }
         if (stage == RequestParser::Stage::Head && phase_ == Phase::Idle) {
             phase_ = Phase::Head;
             arm(settings_.header_time);

@@ -70,11 +70,14 @@ void Connection::write_head(const Answer& answer)
                                    answer.status, reason(answer.status), http_date(wall_seconds()));
     // Like Supervisor, an end that the client asked for is not announced; one of our own is.
     if (answer.close || (serial_ >= settings_.max_requests && version_ == 11)) head += "Connection: close\r\n";
-    if (keep_alive_ && version_ == 10) head += "Connection: Keep-Alive\r\n";
-    head += answer.headers;
     const std::string length = fmt::format("Content-Length: {}\r\n", answer.body.size());
     const std::string type = fmt::format("Content-Type: {}\r\n", answer.content_type);
-    if (answer.status != 204) head += answer.status < 300 ? type + length : length + type;  // as Supervisor orders them
+    // In Supervisor's order.
+    if (answer.status == 204)
+        head += answer.headers;
+    else
+        head += answer.status < 300 ? type + answer.headers + length : answer.headers + length + type;
+    if (keep_alive_ && version_ == 10) head += "Connection: Keep-Alive\r\n";
     head += kBrowserRules;
     head += "\r\n";
     append(output(), head);
@@ -94,9 +97,12 @@ void Connection::begin_stream(std::string_view content_type, std::string_view he
     chunked_ = version_ == 11;
     keep_alive_ = false;
     release();
-    append(output(), fmt::format("HTTP/1.{} 200 OK\r\nServer: xsvd\r\nDate: {}\r\n{}Content-Type: {}\r\n{}{}\r\n",
-                                 chunked_ ? 1 : 0, http_date(wall_seconds()), headers, content_type,
-                                 chunked_ ? "Transfer-Encoding: chunked\r\n" : "", kBrowserRules));
+    const std::string_view coding = chunked_ ? "Transfer-Encoding: chunked\r\n" : "";
+    append(output(),
+           fmt::format(
+               "HTTP/1.{} 200 OK\r\nServer: xsvd\r\nDate: {}\r\nLast-Modified: {}\r\nContent-Type: {}\r\n{}{}{}\r\n",
+               chunked_ ? 1 : 0, http_date(wall_seconds()), http_date(wall_seconds()), content_type, headers, coding,
+               kBrowserRules));
     phase_ = Phase::Streaming;
     deadline_.reset();
     source_ = std::move(source);

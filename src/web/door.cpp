@@ -62,7 +62,7 @@ void Door::on_request(Connection& connection, const Request& request, const Repl
     const auto user = gate_.admit(connection, request, reply);
     if (!user) return;
     const Route* route = find_route(request.path);
-    if (!route) return reply.send(error_answer(404));
+    if (!route) return reply.send(error_answer(request.method == "POST" ? 400 : 404));
     if (!route->takes(request.method)) return reply.send(error_answer(400));
     if (request.method == "POST" && is_cross_origin(request))
         return reply.send(error_answer(403, "requests from other origins are not accepted"));
@@ -90,8 +90,7 @@ void Door::follow(const Request& request, const Caller&, const Reply& reply)
         if (status != 200) return reply.send(error_answer(status));
         const auto connection = reply.connection();
         if (!connection) return;  // the pipe closes, and the scribe's part ends
-        std::string headers = "Last-Modified: " + http_date(wall_seconds()) + "\r\n";
-        if (is_program) headers += "X-Accel-Buffering: no\r\n";
+        const std::string_view headers = is_program ? "X-Accel-Buffering: no\r\n" : "";
         connection->begin_stream("text/plain;charset=utf-8", headers,
                                  std::make_unique<LogFollower>(loop_, std::move(pipe)));
     };

@@ -49,7 +49,7 @@ Result<std::optional<Credentials>> parse_basic(std::string_view authorization)
     authorization = text::trim(authorization);
     const std::size_t blank = authorization.find(' ');
     if (!text::iequals(authorization.substr(0, blank), "basic")) return std::nullopt;
-    if (blank == authorization.npos) return fail("Basic authorization without credentials");
+    if (blank == authorization.npos) return std::nullopt;
     const auto decoded = wire::base64_decode(authorization.substr(blank));
     const std::size_t colon = decoded ? decoded->find(':') : std::string::npos;
     if (colon == std::string::npos) return fail("the credentials are not the base64 of user:password");

@@ -16,7 +16,7 @@ struct Credentials {
     std::string user, password;
 };
 
-/// From an Authorization line. Nullopt: another scheme than Basic. An error: Basic, but undecodable.
+/// From an Authorization line. Nullopt: another scheme than Basic, or nothing behind it. An error: Basic, but undecodable.
 Result<std::optional<Credentials>> parse_basic(std::string_view authorization);
 
 /// Digests under a random key of this process, which tell nobody else anything.

@@ -71,6 +71,24 @@ MEANT_DIFFERENCES = {
     "follow-fails": Meant("client", "not at all", "tail -f of an unknown program is an error with code 1 (C3)"),
     "update-error": Meant("client", "not at all", "update says what is wrong with the file, as reread does (C6)"),
     "own-command": Meant("client", "not at all", "reload, help and the usage text are xsvctl's own"),
+    "typed-fault": Meant("daemon", "not at all", "a parameter of the wrong type is a fault that names it, where "
+                  "Supervisor answers HTTP 500 or a bare fault"),
+    "error-page": Meant("daemon", "not at all", "an error page says what is wrong, and an end of the connection that "
+                  "was not asked for is announced"),
+    "strict": Meant("daemon", "not at all", "what two parsers could read differently, and XML beyond XML-RPC, is "
+                  "refused with an answer"),
+    "lenient": Meant("daemon", "not at all", "line breaks before a request, slashes before /RPC2 and a length without "
+                  "a blank before it are no reason to refuse"),
+    "head": Meant("daemon", "not at all", "pages answer HEAD, and an answer to HEAD has no body"),
+    "location": Meant("daemon", "not at all", "redirects do not repeat the Host line; after a form the status is 303"),
+    "get-action": Meant("daemon", "not at all", "an address alone changes nothing: Supervisor's links with an action "
+                  "lead to a page with a button"),
+    "own-page": Meant("daemon", "not at all", "the pages' markup is our own; classes, texts and addresses are the same"),
+    "own-methods": Meant("daemon", "not at all", "xsv.* stand behind Supervisor's methods"),
+    "version": Meant("daemon", "not at all", "the version is that of xsvd"),
+    "log-bytes": Meant("daemon", "not at all", "bytes of a log that XML or UTF-8 cannot hold become U+FFFD, where "
+                  "Supervisor answers HTTP 500 or broken XML"),
+    "stopping": Meant("daemon", "not at all", "a start while the program is being stopped is refused when it would do nothing"),
 }
 
 
