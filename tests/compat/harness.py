@@ -370,11 +370,14 @@ class Stream:
                       self.process.returncode)
 
     def _wait_until_it_sleeps(self):
-        """What it has shown, it may still be working on; between two steps it sleeps in select or poll."""
+        """What it has shown, it may still be working on; between two steps it sleeps in select or poll.
+
+        Within a step Supervisor's loop takes Ctrl-C for an error of the connection (asyncore_25.read() catches everything)
+        and ends without the blank line that ends it otherwise. A D is such a step, waiting for memory."""
         deadline = time.monotonic() + PATIENCE
         while True:
             with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as stat:
-                if stat.read().rpartition(")")[2].split()[0] != "R" or time.monotonic() > deadline:
+                if stat.read().rpartition(")")[2].split()[0] == "S" or time.monotonic() > deadline:
                     return
             time.sleep(0.001)
 
