@@ -127,7 +127,7 @@ struct EventRing {
         ring[(first + count++) % kSize] = event;
     }
     void note_bad(uint32_t type) noexcept { note(GuardianEvent::BadMessage, ++bad, type); }
-    bool drop_oldest() noexcept { return first = (first + 1) % kSize, --count, true; }
+    void drop_oldest() noexcept { first = (first + 1) % kSize, --count; }
 } events;
 
 /// How long the next engine has to wait, and whether it should be careful (G7).
@@ -175,10 +175,11 @@ struct Line {
     {
         int next[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, next) != 0) return false;
-        while (predecessor_was_ready && unread < kMostUnread &&
-               recv(theirs, &kept[unread], sizeof *kept, MSG_DONTWAIT) == sizeof *kept) {
+        for (uint32_t room = kMostUnread - unread; predecessor_was_ready && room > 0; --room) {
+            const ssize_t length = recv(theirs, &kept[unread], sizeof *kept, MSG_DONTWAIT);
+            if (length == 0 || (length < 0 && errno == EAGAIN)) break;
             const auto type = static_cast<GuardianMessage>(kept[unread].type);
-            if (type == Exit || type == Signal || type == Event) ++unread;
+            if (length == sizeof *kept && (type == Exit || type == Signal || type == Event)) ++unread;
         }
         if (ours >= 0) close(ours), close(theirs);
         ours = next[0], theirs = next[1], full = cut = false, retry_at = 0;
@@ -198,10 +199,10 @@ struct Heritage {
         engine = secure_getenv("XSVD_ENGINE");
         if (engine != nullptr && *engine != '\0') return;
         engine = path;
-        char* const name = readlink("/proc/self/exe", path, PATH_MAX) > 0 ? strrchr(path, '/') + 1 : path;
+        char* const name = readlink("/proc/self/exe", path, PATH_MAX) > 0 ? strrchr(path, '/') + 1 : nullptr;
         const char* const places[] = {"xsvd-engine", "../libexec/xsvd/xsvd-engine"};
         for (const char* place : places)
-            if (strcpy(name, place), access(path, X_OK) == 0) return;
+            if (name != nullptr && (strcpy(name, place), access(path, X_OK) == 0)) return;
         strcpy(path, XSV_LIBEXEC "/xsvd-engine");
     }
 } heritage;
@@ -314,14 +315,13 @@ void read_signals() noexcept
 [[noreturn]] void become_engine() noexcept
 {
     setsid();
-    dup2(line.theirs, kGuardianFd);
-    fcntl(kGuardianFd, F_SETFD, 0);  // where both numbers are the same, dup2 leaves the flag
     for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
     snprintf(heritage.start, sizeof heritage.start, "XSVD_ENGINE_START=%" PRIu64, life.starts);
-    execve(heritage.engine, heritage.argv, environ);
+    const bool prepared = sigprocmask(SIG_SETMASK, &none, nullptr) == 0 && dup2(line.theirs, kGuardianFd) >= 0 &&
+                          fcntl(kGuardianFd, F_SETFD, 0) == 0;  // dup2 leaves the flag where both numbers are the same
+    if (prepared) execve(heritage.engine, heritage.argv, environ);
     *life.exec_error = errno;
     if (!life.ever_ready) give_up("cannot start ", heritage.engine);
     _exit(127);
@@ -347,8 +347,8 @@ void start_engine() noexcept
 void go_to_background() noexcept
 {
     int report[2];
-    const pid_t daemon = pipe2(report, O_CLOEXEC) == 0 ? fork() : -1;
-    if (daemon < 0 || setenv("XSVD_DETACHED", "1", 1) != 0) give_up("cannot go to the background");
+    const pid_t daemon = setenv("XSVD_DETACHED", "1", 1) == 0 && pipe2(report, O_CLOEXEC) == 0 ? fork() : -1;
+    if (daemon < 0) give_up("cannot go to the background");
     close(report[daemon > 0 ? 1 : 0]);
     if (daemon > 0) {
         char ready;
@@ -399,8 +399,8 @@ void look_for_end() noexcept
 /// However long the engine takes to die, there is never a second one beside it (G3).
 void kill_engine() noexcept
 {
-    engine.move(Watch::Killed, kNever);
-    engine.since = now();
+    if (engine.watch != Watch::Killed) engine.since = now();
+    engine.move(Watch::Killed, now() + kSecond);  // and once more, should this one have been refused
     kill(engine.pid, SIGKILL);
 }
 
@@ -426,7 +426,7 @@ void watch_clock() noexcept
 bool hand_over() noexcept
 {
     if (engine.unsent > held_table.used) engine.unsent = held_table.used;
-    if (engine.unsent == 0 && engine.told < line.unread) return line.send(kept[engine.told]) && ++engine.told > 0;
+    if (engine.unsent == 0 && engine.told < line.unread) return line.send(kept[engine.told]) && (++engine.told, true);
     if (engine.unsent == 0) {
         const auto start = static_cast<int64_t>(life.starts - 1);
         return engine.handed_over = line.send(make_packet(End, start, crashes.hold, getpid()));
@@ -468,8 +468,8 @@ bool report_exit() noexcept
 bool send_next() noexcept
 {
     if (!engine.handed_over) return hand_over();
-    if (events.count > 0) return line.send(events.ring[events.first]) && events.drop_oldest();
-    if (!engine.is_ready()) return false;
+    if (!engine.is_ready()) return false;  // which may end before it reads anything
+    if (events.count > 0) return line.send(events.ring[events.first]) && (events.drop_oldest(), true);
     if (engine.probe_waits) return !(engine.probe_waits = !line.send(make_packet(Probe)));
     if (life.signals_waiting == 0) return report_exit();
     const int number = __builtin_ctzll(life.signals_waiting);
@@ -550,7 +550,7 @@ void open_standard_descriptors() noexcept
 /// We use what the hard limit allows; programs get the soft one back (F5).
 rlim_t raise_file_limit() noexcept
 {
-    rlimit files{};
+    rlimit files{1024, 1024};
     getrlimit(RLIMIT_NOFILE, &files);
     snprintf(heritage.files, sizeof heritage.files, "XSVD_NOFILE_SOFT=%" PRIu64, uint64_t{files.rlim_cur});
     const rlimit raised{files.rlim_max, files.rlim_max};
@@ -574,8 +574,8 @@ void take_signals() noexcept
     sigemptyset(&ours);
     const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
     for (int number : numbers) sigaddset(&ours, number);
-    sigprocmask(SIG_SETMASK, &all, nullptr);
-    if ((life.signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK)) < 0) give_up("cannot read signals");
+    const bool blocked = sigprocmask(SIG_SETMASK, &all, nullptr) == 0;
+    if (!blocked || (life.signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK)) < 0) give_up("cannot read signals");
 }
 
 }  // namespace

@@ -24,8 +24,7 @@ enum class HeldKind : uint32_t { Other = 0, Listener, Pipe, Table, Lock, Record,
      1. Fd for every held descriptor;
      2. Exit, Signal and Event packets its predecessor had not consumed, then End. Each is offered again to the next
         engine until one is READY;
-     3. Event for what the guardian saw meanwhile;
-     4. after its Ready: Exit for every child that has ended, Signal, Probe.
+     3. after its Ready: Event for what the guardian saw meanwhile, Exit for every child that has ended, Signal, Probe.
    Nobody is reaped between an engine's end and the next one's Ready, so until then no pid can come to mean another
    process. An Exit that was read but whose packet was not consumed (MSG_PEEK) arrives again: `sequence` tells. */
 enum class GuardianMessage : uint32_t {

@@ -193,6 +193,7 @@ void send_garbage(int count)
         else send_bytes(bytes.data(), bytes.size());
     }
     send_packet(GuardianMessage::Hold, "nothing");
+    send_packet(GuardianMessage::Hold, "two", HeldKind::Pipe, 0, {0, 1});
     send_packet(GuardianMessage::Hold, "three", HeldKind::Pipe, 0, three);
     send_packet(GuardianMessage::Hold, "many", HeldKind::Pipe, 0, std::vector<int>(250, 0));
     send_packet(GuardianMessage::Upgrade, "", HeldKind::Other, 0, {0});
@@ -215,6 +216,13 @@ void obey(const std::string& line)
         for (int i = 0; i < a; ++i) send_packet(GuardianMessage::Hold, "key:" + std::to_string(i), HeldKind::Pipe, 0, {fd});
         close(fd);
         tell("held many");
+    } else if (command == "overflow") {
+        // Two kinds of refusal in turn, so that no two become one event.
+        for (int i = 0; i < a; ++i) {
+            send_packet(GuardianMessage::Hold, "without a descriptor");
+            send_packet(GuardianMessage::Hold, "more:" + std::to_string(i), HeldKind::Pipe, 0, {0});
+        }
+        tell("held too many");
     } else if (command == "listen") {
         int port = 0;
         const int fd = listen_somewhere(port);
@@ -226,6 +234,9 @@ void obey(const std::string& line)
     } else if (command == "ready") {
         send_packet(GuardianMessage::Ready);
         tell("said ready");
+    } else if (command == "beat") {
+        send_packet(GuardianMessage::Beat);
+        tell("said beat");
     } else if (command == "quit") {
         send_packet(GuardianMessage::Quit, "", HeldKind::Other, a);
         _exit(0);
@@ -233,8 +244,12 @@ void obey(const std::string& line)
         _exit(a);
     } else if (command == "kill") {
         kill(getpid(), a);
+    } else if (command == "catch") {
+        signal(a, [](int number) { tell("caught %d", number); });
+        tell("catching");
     } else if (command == "mute") {
         mute = true;
+        tell("said mute");
     } else if (command == "hear") {
         to_hear = a;
     } else if (command == "spawn") {
