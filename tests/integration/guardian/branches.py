@@ -48,7 +48,7 @@ def run_all(names):
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as workers:
         for name, done in workers.map(run, names):
             said += done.stdout.splitlines()
-            if done.returncode != 0:
+            if done.returncode != 0 or "libgcov" in done.stdout:
                 failed.append("%s failed:\n%s" % (name, done.stdout))
     return said, failed
 

@@ -422,6 +422,16 @@ class Faults(FaultCase):
         self.assertEqual(second.events(3)[:3], [[ENDED, CLD_KILLED, signal.SIGKILL], [EXEC_FAILED, errno.ETXTBSY, 0],
                                                 [ENDED, CLD_EXITED, 127]])
 
+    def test_the_engine_itself_is_no_exit_even_when_its_end_was_missed(self):
+        first = self.begin()
+        self.faults.arm("waitid", 0)  # sees nothing
+        os.kill(first.pid, signal.SIGKILL)
+        second = self.engine(first)
+        self.make_ready(second)
+        self.assertEqual(self.faults.failed, 1)
+        pid = second.spawn(status=3)
+        self.assertEqual(list(second.exits(1)), [pid])
+
     def test_no_process_can_be_made_for_a_while(self):
         first = self.begin()
         inode = first.ask("hold key 1", "held")[0]
@@ -456,6 +466,16 @@ class Faults(FaultCase):
         self.assertEqual(self.make_ready(second), {"key": inode})
         self.assertEqual(self.hear(second, "signal"), [str(int(signal.SIGHUP))])
         self.assertEqual(self.kinds(second, 2), [BAD, ENDED])
+
+    def test_a_full_turn_is_followed_by_another_at_once(self):
+        first = self.begin()
+        first.ask("hold_many 300", "held")
+        self.faults.arm("sendmsg", 0, times=256)  # a line with room for all
+        os.kill(first.pid, signal.SIGKILL)
+        second = self.engine()
+        self.assertEqual(len(self.make_ready(second)), 300 - 256)
+        os.kill(second.pid, signal.SIGKILL)
+        self.assertEqual(len(self.make_ready(self.engine())), 300)
 
     def test_each_kind_of_packet_is_sent_again(self):
         first = self.begin()
