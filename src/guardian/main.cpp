@@ -591,8 +591,8 @@ int main(int argc, char** argv)
     if (putenv(heritage.start) != 0 || putenv(heritage.files) != 0) give_up("cannot allocate memory");
     heritage.argv = argv;
     heritage.find_engine();
-    const char* const watchdog = getenv("XSVD_WATCHDOG");
-    life.watchdog = watchdog == nullptr || strcmp(watchdog, "0") != 0;
+    if (const char* const watchdog = getenv("XSVD_WATCHDOG")) life.watchdog = strcmp(watchdog, "0") != 0;
+    for (int i = 1; i < argc; ++i) life.watchdog &= strncmp(argv[i], "--run", 5) != 0;  // as long as its program likes
     life.exec_error = static_cast<int*>(map_memory(sizeof *life.exec_error, MAP_SHARED));
     take_signals();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
