@@ -56,8 +56,9 @@ void Control::leave_hold_mode()
 
 void Control::resume(const Params&, Reply reply)
 {
+    const bool was_held = hooks_.hold_mode;
     leave_hold_mode();
-    answer(reply, true);
+    answer(reply, was_held);
 }
 
 void Control::shutdown(const Params&, Reply reply)

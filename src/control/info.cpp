@@ -305,7 +305,10 @@ void Control::why(const Params& params, Reply reply)
     if (const Time next = service->next_try(); next != Time{})
         text += fmt::format(" The next try is in {}.", format_duration(std::max(Duration::zero(), next - context_.loop.now())));
     if (!spec.broken.empty()) text += fmt::format(" Mend {}:{} and run 'xsvctl reload'.", spec.place.file, spec.place.line);
-    else if (std::holds_alternative<engine::Fatal>(service->state())) text += fmt::format(" It waits for 'xsvctl start {}'.", spec.namespec());
+    else if (std::holds_alternative<engine::Fatal>(service->state()) || std::holds_alternative<engine::Stopped>(service->state()))
+        text += fmt::format(" It waits for 'xsvctl start {}'.", spec.namespec());
+    else if (std::holds_alternative<engine::Listening>(service->state()) && !service->sockets().empty())
+        text += fmt::format(" It waits for a caller on {}.", service->sockets().front()->endpoint.text());
 
     const config::LogSink& sink = spec.exec.redirect_stderr ? spec.output.out : spec.output.err;
     if (log_path(sink).empty()) return answer(reply, text);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "engine/child_plan.h"
 #include "sys/files.h"
 #include "sys/processes.h"
@@ -65,7 +66,12 @@ int run(const Options& options, const std::string& program)
             return code;
         }
     }
-    return usage_error(program, fmt::format("no program is named '{}' in {}", options.program, loaded->config.file));
+    std::vector<std::string> names;
+    for (const config::GroupSpec& group : loaded->config.groups)
+        for (const config::ServiceSpec& each : group.services) names.push_back(each.namespec());
+    const auto meant = text::nearest(options.program, names);
+    fmt::print(stderr, "Error: no program is named '{}' in {}{}\n", options.program, loaded->config.file, meant ? fmt::format("; did you mean {}?", *meant) : "");
+    return 2;
 }
 
 int print_sample()

@@ -112,7 +112,7 @@ constexpr Command kOwnCommands[] = {
      "wait <name> [--for running|stopped|exited|listening] [--timeout 30s]\n"
      "\t\t\tWait until a program is there; exit code 1 when the time is up",
      commands::wait, false, kArguments, true},
-    {"why", Processes, "why <name>\t\tTell why a program is not running", commands::why, false, kArguments, true},
+    {"why", Processes, "why <name> [...]\tTell why a program is not running", commands::why, false, kArguments, true},
 };
 
 // "help" belongs to the shell and not to the list it prints.

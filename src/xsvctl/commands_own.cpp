@@ -5,6 +5,7 @@
 #include "xsvctl/daemon_program.h"
 #include "xsvctl/describe.h"
 #include "xsvctl/lookup.h"
+#include "xsvctl/names.h"
 #include "xsvctl/refusal.h"
 
 namespace xsv::xsvctl {
@@ -61,6 +62,20 @@ Outcome check_file_as_value(Session& session, const std::string& file)
     return {};
 }
 
+/// The complete names of a group's processes; the name itself if it means no group, or none that is there.
+std::vector<std::string> members_of(Session& session, const std::string& text)
+{
+    const Name name = split_name(text);
+    if (!name.whole_group) return {text};
+    std::vector<std::string> members;
+    auto all = session.call("supervisor.getAllProcessInfo");
+    if (!all || !all->array()) return {text};
+    for (const Value& info : *all->array()) {
+        if (info.text("group") == name.group) members.push_back(name.group + ":" + info.text("name"));
+    }
+    return members.empty() ? std::vector<std::string>{text} : members;
+}
+
 Outcome print_shown(Session& session, Answer answer, const std::string& name)
 {
     if (!answer) return refuse(session, answer, name);
@@ -103,7 +118,7 @@ Outcome commands::resume(Session& session, const std::string&)
     auto answer = session.call("xsv.resume");
     if (!answer) return refuse(session, answer, "");
     session.out.value(*answer);
-    session.out.line("Hold mode is over");
+    session.out.line(answer->boolean() && !*answer->boolean() ? "The daemon was not in hold mode" : "Hold mode is over");
     return {};
 }
 
@@ -142,22 +157,34 @@ Outcome commands::show(Session& session, const std::string& arguments)
     session.out.list();
     const auto names = text::words(arguments);
     if (names.empty()) return print_shown(session, session.call("xsv.show"), "");
-    for (std::string name : names) {
-        auto answer = call_about(session, "xsv.show", name);
-        if (auto printed = print_shown(session, std::move(answer), name); !printed) return printed;
+    for (const std::string& text : names) {
+        for (std::string name : members_of(session, text)) {
+            auto answer = call_about(session, "xsv.show", name);
+            if (auto printed = print_shown(session, std::move(answer), name); !printed) return printed;
+        }
     }
     return {};
 }
 
 Outcome commands::why(Session& session, const std::string& arguments)
 {
-    if (text::words(arguments).size() != 1) return complain_about_usage(session, "why");
-    std::string name(text::trim(arguments));
-    auto answer = call_about(session, "xsv.why", name);
-    if (!answer) return refuse(session, answer, name);
-    const std::string reason = answer->string() ? *answer->string() : "";
-    session.out.line(reason);
-    session.out.value(Value::Struct{{"name", name}, {"why", reason}});
+    const auto names = text::words(arguments);
+    if (names.empty()) return complain_about_usage(session, "why");
+    for (const std::string& text : names) {
+        const auto members = members_of(session, text);
+        const bool many = names.size() > 1 || members.size() > 1;
+        for (std::string name : members) {
+            auto answer = call_about(session, "xsv.why", name);
+            if (!answer) {
+                if (auto refused = refuse(session, answer, name); !refused) return refused;
+                continue;
+            }
+            const std::string reason = answer->string() ? *answer->string() : "";
+            session.out.line(reason);
+            Value::Struct row{{"name", name}, {"why", reason}};
+            many ? session.out.item(std::move(row)) : session.out.value(std::move(row));
+        }
+    }
     return {};
 }
 

@@ -91,6 +91,19 @@ bool all_there(const Goal& goal, const Value& rows)
                        [&](const Value& row) { return is_there(goal, row); });
 }
 
+/// The first that is not there, and what to ask next.
+void hint_at_state(Session& session, const Goal& goal, const Value& rows)
+{
+    for (const Value& row : *rows.array()) {
+        if (is_there(goal, row)) continue;
+        const std::string name = join_name(row.text("group"), row.text("name"));
+        const std::string words = row.text("description");
+        session.hint(fmt::format("xsvctl: {} is {}{}{}; 'xsvctl why {}' tells more", name, row.text("statename"),
+                                 words.empty() ? "" : ": ", words, name));
+        return;
+    }
+}
+
 }  // namespace
 
 Outcome commands::wait(Session& session, const std::string& arguments)
@@ -120,6 +133,7 @@ Outcome commands::wait(Session& session, const std::string& arguments)
             session.error(
                 fmt::format("{}: ERROR (not {} within {})", goal->name, goal->state, format_duration(goal->timeout)));
             if (!rows) session.explain(rows.error());
+            if (rows) hint_at_state(session, *goal, *rows);
             return {};
         }
         std::this_thread::sleep_for(kPause);

@@ -14,8 +14,8 @@ namespace {
 using wire::Value;
 
 // Already in the first line, or the same thing a second time.
-constexpr std::array<std::string_view, 9> kNotRepeated{"name",     "group", "statename", "description", "logfile",
-                                                       "spawnerr", "now",   "start",     "stop"};
+constexpr std::array<std::string_view, 10> kNotRepeated{"name",     "group", "state", "statename", "description", "logfile",
+                                                        "spawnerr", "now",   "start", "stop"};
 
 std::string local_time(std::int64_t seconds)
 {
@@ -33,12 +33,20 @@ std::string text_of_number(std::string_view member, std::int64_t number)
     if (member.ends_with("_bytes") || member == "memory" || member == "rss" || member == "pss")
         return format_bytes(number);
     if (member.ends_with("_at") && number > 0) return local_time(number);
+    if (member.ends_with("_kb")) return format_bytes(number * 1024);
+    if (member == "uptime") return format_duration(std::chrono::seconds(number));
     if (member.ends_with("_ms")) return fmt::format("{} ms", number);
     if (member.ends_with("_us")) return format_duration(std::chrono::microseconds(number));
     return std::to_string(number);
 }
 
 std::string text_of(std::string_view member, const Value& value);
+
+// tcp:8080, 3 of at most 4096 callers wait
+std::string text_of_socket(const Value& socket)
+{
+    return fmt::format("{}, {} of at most {} callers wait", socket.text("address"), socket.number("waiting"), socket.number("most"));
+}
 
 std::string text_of_struct(const Value::Struct& members)
 {
@@ -56,8 +64,9 @@ std::string text_of(std::string_view member, const Value& value)
 {
     if (const auto* text = value.string()) return *text;
     if (const auto* number = value.integer()) return text_of_number(member, *number);
-    if (const auto* number = value.real()) return fmt::format("{:.3g}", *number);
+    if (const auto* number = value.real()) return fmt::format("{:.3g}{}", *number, member.ends_with("_seconds") ? " s" : "");
     if (const auto* truth = value.boolean()) return *truth ? "yes" : "no";
+    if (member == "sockets" && value.find("address")) return text_of_socket(value);
     if (const auto* members = value.structure()) return text_of_struct(*members);
     std::vector<std::string> items;
     if (const auto* list = value.array()) {
@@ -82,6 +91,9 @@ void append_member(std::string& out, const std::string& name, const Value& value
 {
     constexpr int kLabel = 18;
     std::string label = text::replace_all(name.starts_with("xsv_") ? name.substr(4) : name, "_", " ");
+    for (const std::string_view unit : {" kb", " bytes", " seconds", " ms", " us"}) {
+        if (label.ends_with(unit)) label.resize(label.size() - unit.size());
+    }
     const auto* list = value.array();
     const bool line_each =
         list && std::any_of(list->begin(), list->end(), [](const Value& v) { return v.structure(); });
@@ -109,13 +121,14 @@ std::string format_bytes(std::int64_t bytes)
 
 std::string describe_program(const Value& row)
 {
-    std::string out = fmt::format("{:<33}{:<10}{}\n", join_name(row.text("group"), row.text("name")),
-                                  row.text("statename"), row.text("description"));
+    const std::string state = row.text(row.find("statename") ? "statename" : "state");
+    std::string out = fmt::format("{:<33}{:<10}{}", join_name(row.text("group"), row.text("name")), state, row.text("description"));
+    out.erase(out.find_last_not_of(' ') + 1);
+    out += '\n';
     if (!row.structure()) return out;
     for (const auto& [name, value] : *row.structure()) {
         const bool repeated = std::find(kNotRepeated.begin(), kNotRepeated.end(), name) != kNotRepeated.end();
-        const bool is_code = name == "state" && value.integer();
-        if (!repeated && !is_code && !says_nothing(value)) append_member(out, name, value);
+        if (!repeated && !says_nothing(value)) append_member(out, name, value);
     }
     return out;
 }

@@ -1,4 +1,10 @@
-"""Conversations with a daemon: a configuration and what to type. Each is a check of its own."""
+"""Conversations with a daemon: a configuration and what to type. Each is a check of its own.
+
+The list of checks, and where each is: 1, 2 status; 3 spawn_errors, bad_starts; 4 early_death; 5 backoff; 6, 7 stubborn;
+8 deaths; 9 groups, start_stop; 10 signals; 11 config_changes, update; 12 config_changes; 13 add_remove; 14 logs, log_reading;
+15 log_reading and test_terminal.Streams; 16 authentication, hashed_password; 17, 18 clients; 19 types; 24 shutdown,
+shutting_down; 25 life_of_a_daemon. Scripts that are not here are in scripts_processes.py and scripts_daemon.py.
+"""
 
 from harness import Step, rewrite, wait, wait_text
 

@@ -67,6 +67,51 @@ class Advice(CompatCase):
             self.assertIn("-u and -p", sandbox.run("status").err)
             self.assertIn("password is wrong", sandbox.run("-u", "user", "-p", "x", "status").err)
 
+    def test_names_and_what_they_may_have_meant(self):
+        """The same on both daemons: bare names, clear of a group (C4), tail -f of nobody (C3), update of a broken file (C6)."""
+        for daemon in ("supervisord", "xsvd"):
+            with Sandbox(daemon, "xsvctl") as sandbox, self.subTest(daemon=daemon):
+                sandbox.write_config(scripts.PROGRAMS)
+                sandbox.start_daemon()
+                for step in scripts.ALL_UP:
+                    step(sandbox)
+                for command, out, err, code in (
+                        ("status ga", "grp:ga                           RUNNING   pid PID, uptime UPTIME\n", "", 0),
+                        ("status many_01 nosuch", None, "", 4),
+                        ("pid many_01", "PID\n", "", 0),
+                        ("restart ga", "grp:ga: stopped\ngrp:ga: started\n", "", 0),
+                        ("start grp", "grp: ERROR (no such process)\n", "xsvctl: grp is a group: grp:* means all of its processes\n", 1),
+                        ("stop sleper", "sleper: ERROR (no such process)\n", "xsvctl: did you mean sleeper?\n", 1),
+                        ("status mny:*", "mny: ERROR (no such group)\n", "xsvctl: did you mean many:*?\n", 4),
+                        ("clear grp:*", "grp:ga: cleared\ngrp:gb: cleared\n", "", 0),
+                        ("clear nosuch:*", "nosuch: ERROR (no such group)\n", "", 1),
+                        ("tail -f nosuch", "nosuch: ERROR (no such process name)\n", "", 1),
+                        ("wait ga", "", "", 0),
+                        ("wait never-started --timeout 100ms", "never-started: ERROR (not running within 100ms)\n",
+                         "xsvctl: never-started is STOPPED: Not started; 'xsvctl why never-started' tells more\n", 1)):
+                    result = sandbox.run(command)
+                    with self.subTest(command=command):
+                        self.assertEqual((result.out if out is not None else None, result.err, result.code), (out, err, code))
+                sandbox.write_config(scripts.BROKEN)
+                result = sandbox.run("update")
+                self.assertTrue(result.out.startswith("ERROR: CANT_REREAD: "), result)
+                self.assertEqual(result.code, 1)
+
+    def test_commands_of_ours_on_groups(self):
+        with Sandbox("xsvd", "xsvctl") as sandbox:
+            sandbox.write_config(scripts.PROGRAMS)
+            sandbox.start_daemon()
+            for step in scripts.ALL_UP:
+                step(sandbox)
+            shown = sandbox.run("show", "grp:*", "ga").out
+            self.assertEqual([line.split() for line in shown.splitlines() if not line.startswith(" ")],
+                             [["grp:ga", "running"], ["grp:gb", "running"], ["grp:ga", "running"]])
+            self.assertRegex(shown, r"memory +[\d.]+ [KM]iB")
+            self.assertEqual(sandbox.run("why", "grp:*", "never-started").out, "grp:ga is running.\ngrp:gb is running.\n"
+                             "never-started is stopped. It has not been started yet. It waits for 'xsvctl start never-started'.\n")
+            self.assertEqual(sandbox.run("resume").out, "The daemon was not in hold mode\n")
+            self.assertEqual(sandbox.run("run", "sleper").err, "Error: no program is named 'sleper' in DIR/s.conf; did you mean sleeper?\n")
+
     def test_commands_of_ours_on_a_real_supervisord(self):
         with Sandbox("supervisord", "xsvctl") as sandbox:
             sandbox.write_config(scripts.PROGRAMS)
