@@ -9,7 +9,7 @@ from harness import CompatCase, Sandbox
 ABOUT_PROCESSES = (1, 6, 10, 11, 20, 21, 30, 40, 50, 60, 70, 80, 91, 999)
 ABOUT_GROUPS = (1, 6, 10, 11, 30, 70)
 ABOUT_LOGS = (1, 3, 6, 10, 20, 30)
-ABOUT_THE_DAEMON = (1, 6, 10, 30, 90, 91, 92)
+ABOUT_THE_DAEMON = (1, 6, 10, 92)
 UP = {"supervisor.getVersion": "3.0"}
 CONFIG = "[supervisorctl]\nserverurl = unix://@SOCKET@\n"
 
@@ -47,7 +47,8 @@ class Answers(CompatCase):
             fault = Fault(code, f"WORDS: {code}")
             answers = {f"supervisor.{method}": fault for method in methods.values()}
             with self.subTest(code=code):
-                self.ask(answers, "start x", "start g:x x", "stop x", "signal HUP x", "clear x", "restart g:x")
+                self.ask(answers, "start g:x", "stop x", "signal HUP x", "clear x", as_xsvctl=code == 10)
+        self.ask({}, "restart g:x x", "start g:x x y")
 
     def test_faults_about_groups(self):
         for code in ABOUT_GROUPS:
@@ -66,8 +67,9 @@ class Answers(CompatCase):
                 "startProcessGroup", "stopProcessGroup", "signalProcessGroup", "startAllProcesses", "stopAllProcesses",
                 "signalAllProcesses", "clearAllProcessLogs")}
             with self.subTest(code=code):
-                self.ask(answers, "start g:*", "stop g:*", "signal HUP g:*", "start all", "stop all", "signal HUP all",
-                         "clear all")
+                self.ask(answers, "start g:*", "stop all", "signal HUP g:*", "clear all", as_xsvctl=False)
+                if code == 50:
+                    self.ask(answers, "start all", "stop g:*", "signal HUP all", "clear all x")
 
     def test_the_last_error_wins(self):
         faults = {"a": Fault(20, "NO_FILE: a"), "b": Fault(50, "SPAWN_ERROR: b"), "c": True, "d": Fault(60, "ALREADY_STARTED")}
@@ -96,10 +98,16 @@ class Answers(CompatCase):
                 "getAllProcessInfo", "getProcessInfo", "getAllConfigInfo", "reloadConfig", "addProcessGroup", "removeProcessGroup",
                 "shutdown", "restart", "getSupervisorVersion", "getPID")}
             with self.subTest(code=code):
-                self.ask(answers, "status", "pid", "pid all", "pid x", "avail", "reread", "add x y", "remove x y", "shutdown",
+                self.ask(answers, "status", "pid", "pid all", "pid x", "avail", "reread", "shutdown",
                          "version", "fg x")
                 # reload is our own, and update says what a mistake is (C6).
                 self.ask(answers, "reload", "update", as_xsvctl=False)
+
+    def test_faults_of_add_and_remove(self):
+        for code in (6, 10, 30, 90, 91):
+            answers = {f"supervisor.{method}": Fault(code, "WORDS") for method in ("addProcessGroup", "removeProcessGroup")}
+            with self.subTest(code=code):
+                self.ask(answers, "add x y", "remove x y")
 
     def test_the_check_before_commands(self):
         for answer in ("2.0", "", Fault(1, "UNKNOWN_METHOD"), Fault(6, "SHUTDOWN_STATE"), Status(500, "Internal Server Error"),
