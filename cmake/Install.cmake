@@ -7,3 +7,6 @@ install(DIRECTORY conf/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples FILES_MATCH
 install(FILES doc/xsvctl.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES doc/xsvd.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES doc/xsvd.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
+install(FILES ${CMAKE_BINARY_DIR}/completions/xsvctl DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${CMAKE_BINARY_DIR}/completions/_xsvctl DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${CMAKE_BINARY_DIR}/completions/xsvctl.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)

@@ -190,6 +190,17 @@ void take_trailing_flags(Options& options)
 
 }  // namespace
 
+std::vector<std::string> option_words(bool only_with_value)
+{
+    std::vector<std::string> words;
+    for (const Option& option : all_options()) {
+        if (option.name.empty() || (only_with_value && !option.takes_value)) continue;
+        if (option.letter != 0) words.push_back(std::string("-") + option.letter);
+        words.push_back("--" + std::string(option.name));
+    }
+    return words;
+}
+
 bool looks_like_url(std::string_view text)
 {
     const auto colon = text.find(':');

@@ -27,6 +27,9 @@ struct Options {
 /// Errors are the sentences Supervisor's client prints after "Error: ".
 Result<Options> parse_options(const std::vector<std::string>& arguments);
 
+/// As typed: "-c", "--configuration", …; for the shells' completion.
+std::vector<std::string> option_words(bool only_with_value = false);
+
 std::string usage_text(const Options& options);
 
 /// True for "scheme:something"; what -s accepts.
