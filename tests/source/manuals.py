@@ -105,7 +105,8 @@ def update(program, pages, write):
             print(f"doc/{page.name} is out of date; bring it up to date with: {UPDATE}")
     for section in known.missing():
         good = False
-        print(f'doc/xsvd.conf.5 does not show every key of [{section}]: add the lines \'.\\" begin keys {section}\' and \'.\\" end\', then: {UPDATE}')
+        print(f"doc/xsvd.conf.5 does not show every key of [{section}]: where they belong, add the two lines\n"
+              f'.\\" begin keys {section}\n.\\" end\n(or "begin keys {section} beyond program:x" for what a program does not have), then: {UPDATE}')
     return good
 
 
