@@ -224,6 +224,8 @@ void Control::show(const Params& params, Reply reply)
     else if (Service* service = named_loosely(params, reply)) services.push_back(service);
     else return;
 
+    const std::vector<std::string> paused = context_.loop.alarms();
+    const Value::Array alarms(paused.begin(), paused.end());
     Value::Array rows;
     const std::int64_t now = wall_seconds();
     for (Service* service : services) {
@@ -284,6 +286,7 @@ void Control::show(const Params& params, Reply reply)
             {"events_discarded", pool != nullptr ? static_cast<std::int64_t>(pool->discarded()) : std::int64_t{0}},
             {"defined_at", fmt::format("{}:{}", spec.place.file, spec.place.line)},
             {"daemon_hold_mode", hooks_.hold_mode},
+            {"daemon_alarms", alarms},
         });
     }
     answer(reply, rows);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/progress.h"
 
 namespace xsv::engine {
 namespace {
@@ -98,6 +99,7 @@ void GuardianLink::on_readable()
             readable_.reset();
             return on_lost_();
         }
+        note_progress();
         if (length == sizeof packet) handle(packet);
         int received = -1;
         (void)wire::receive_packet(socket_.get(), packet, received);
@@ -159,6 +161,7 @@ void GuardianLink::flush()
             if (writable_ == nullptr) writable_ = loop_->writable(socket_.get(), "guardian", [this] { flush(); });
             return;
         }
+        note_progress();
         out_.pop_front();
     }
     writable_.reset();

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "base/progress.h"
+
 namespace xsv::event {
 namespace {
 
@@ -81,6 +83,7 @@ void Channel::flush()
             }
             break;  // the peer is gone: on_readable() sees it too and reports it
         }
+        note_progress();
         queued_bytes_ -= packet.bytes.size();
         out_.pop_front();
     }
@@ -106,6 +109,7 @@ void Channel::on_readable()
         const ssize_t length = ::recvmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
         if (length <= 0) return closed();
+        note_progress();
 
         sys::UniqueFd fd;
         for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr; control = CMSG_NXTHDR(&header, control)) {

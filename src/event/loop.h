@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/time.h"
 
@@ -22,7 +23,8 @@ enum class Urgency { Normal, Arrival };
 /// Time and readiness. Code that needs either takes a Loop, so tests can bring their own.
 ///
 /// A callback may destroy any watch, its own included. An exception that leaves a callback is logged under the
-/// watch's name, and the loop goes on.
+/// watch's name, and the loop goes on. A watch whose callback is called all the time without any progress
+/// (base/progress.h), or fails again and again, pauses for a while; spin.h has the numbers.
 class Loop {
 public:
     using Call = std::function<void()>;
@@ -35,6 +37,8 @@ public:
     virtual WatchPtr every(Duration period, std::string name, Call call) = 0;
     /// Once, in this turn, after the callbacks that are due now.
     virtual void soon(Call call) = 0;
+    /// A sentence for each watch that pauses, or did so just now.
+    virtual std::vector<std::string> alarms() const { return {}; }
     virtual void run() = 0;   ///< until stop()
     virtual void stop() = 0;
 };

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "scribe/place.h"
 
 namespace xsv::scribe {
@@ -74,6 +75,7 @@ Follower::Step Follower::copy(Source& source)
         if (bytes == 0) return Step::done;
         if (bytes < 0 && errno == EINTR) continue;
         if (bytes < 0) return errno == EAGAIN ? Step::full : Step::gone;
+        note_progress();
         source.offset += bytes;
     }
     return Step::full;  // not full, but others want a turn too

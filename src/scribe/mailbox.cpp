@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/progress.h"
 
 namespace xsv::scribe {
 
@@ -35,6 +36,7 @@ void Mailbox::serve()
         calls.swap(calls_);
     }
     for (const Call& call : calls) {
+        note_progress();
         try {
             call();
         } catch (const std::exception& error) {  // the calls after it have their own reasons

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/progress.h"
 
 namespace xsv::scribe {
 namespace {
@@ -193,7 +194,9 @@ void Writer::serve(Sink& sink)
             set_mode(sink, Sink::Mode::resting);
             break;
     }
-    if (turn != Sink::Turn::empty) mark(sink);
+    if (turn == Sink::Turn::empty) return;
+    note_progress();
+    mark(sink);
 }
 
 /// One timer for all: those whose time has not come yet are served early, which does no harm.
@@ -210,7 +213,7 @@ void Writer::arm_tick(Duration delay)
 void Writer::tick()
 {
     std::uint64_t count = 0;
-    (void)!::read(tick_fd_.get(), &count, sizeof count);
+    if (::read(tick_fd_.get(), &count, sizeof count) > 0) note_progress();
     tick_at_ = Time::max();
     const std::vector<Sink*> due = paced_;
     for (Sink* sink : due) serve(*sink);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/progress.h"
 #include "sys/child.h"
 #include "sys/process_group.h"
 
@@ -208,6 +209,7 @@ public:
             pid = clone_process(request, &pidfd);
         }
         if (pid < 0) return fail_errno("clone3", static_cast<int>(-pid));
+        note_progress();
         if (!shares_memory && prepared.plan().listener >= 0) await_accept(report);
         return Spawned{static_cast<pid_t>(pid), UniqueFd(pidfd)};
     }

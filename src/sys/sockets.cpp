@@ -1,4 +1,3 @@
-#include "base/text.h"
 #include "sys/sockets.h"
 
 #include <algorithm>
@@ -14,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/progress.h"
+#include "base/text.h"
 #include "sys/accept_errors.h"
 #include "sys/child.h"
 #include "sys/diagnostics.h"
@@ -265,6 +266,7 @@ public:
             if (connection) {
                 PeerPath path{};
                 note_peer(peer, path, connection.get(), &from, length);
+                note_progress();
                 return connection;
             }
             if (errno == EAGAIN) break;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/progress.h"
 
 namespace xsv::web {
 
@@ -116,6 +117,7 @@ bool HttpServer::accept_one(const std::shared_ptr<Server>& server)
 {
     sys::UniqueFd socket(::accept4(server->socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
+        note_progress();
         if (is_full()) close_oldest_idle(nullptr);
         admit(std::move(socket), server);
         return true;

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/progress.h"
+
 namespace xsv::web {
 
 namespace {
@@ -41,6 +43,7 @@ void LogFollower::on_readable()
     const ssize_t size = ::read(pipe_.get(), bytes.data(), bytes.size());
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (size <= 0) return connection_->end_stream();  // destroys this
+    note_progress();
     connection_->stream({bytes.data(), static_cast<std::size_t>(size)});
     if (connection_->queued() >= kStreamQueue) watch_.reset();
 }
