@@ -7,6 +7,7 @@
 
 #include "config/load.h"
 #include "control/fault.h"
+#include "control/group_memory.h"
 #include "engine/engine.h"
 #include "engine/scribe_link.h"
 
@@ -126,6 +127,7 @@ private:
     engine::Context& context_;
     engine::ScribeLink& scribe_;
     DaemonHooks hooks_;
+    GroupMemory memory_;
     std::optional<config::Config> parsed_;   ///< by the last reloadConfig; nullopt: what runs
 };
 

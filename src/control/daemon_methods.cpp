@@ -93,7 +93,9 @@ void Control::add_group(const Params& params, Reply reply)
     if (groups == nullptr) return refuse(reply, FaultCode::BadName, name);
     const auto found = std::find_if(groups->begin(), groups->end(), [&](const auto& group) { return group.name == name; });
     if (found == groups->end()) return refuse(reply, FaultCode::BadName, name);
-    if (auto added = engine_.add_group(*found); !added) return refuse(reply, FaultCode::Failed, added.error().message);
+    auto added = engine_.add_group(*found, memory_.returning(name));
+    memory_.forget(name);
+    if (!added) return refuse(reply, FaultCode::Failed, added.error().message);
     // From now on getAllConfigInfo knows the names of its AUTO logs.
     for (config::ServiceSpec& spec : found->services)
         if (const engine::Service* service = engine_.find(spec.namespec())) spec.output = service->spec().output;
@@ -109,6 +111,7 @@ void Control::remove_group(const Params& params, Reply reply)
                                      [](const auto& service) { return is_in_stopped_set(service->supervisor_state()); });
     if (!stopped) return refuse(reply, FaultCode::StillRunning, name);
     if (!parsed_) parsed_ = engine_.active();  // what was removed may be added again
+    memory_.removing(*group);
     engine_.remove_group(name);
     answer(reply, true);
 }

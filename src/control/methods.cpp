@@ -90,7 +90,7 @@ std::vector<MethodInfo> all_methods()
 }
 
 Control::Control(engine::Engine& engine, engine::Context& context, engine::ScribeLink& scribe, DaemonHooks hooks)
-    : engine_(engine), context_(context), scribe_(scribe), hooks_(std::move(hooks))
+    : engine_(engine), context_(context), scribe_(scribe), hooks_(std::move(hooks)), memory_(context.loop)
 {
 }
 

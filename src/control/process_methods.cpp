@@ -205,7 +205,12 @@ void Control::stop_services(const std::string& group, const Params& params, cons
     if (!services) return;
     std::erase_if(*services, [](const Service* service) { return !service->can_stop(); });
     const bool wait = wait_param(params, 1);
-    for_each_of(*services, [this, wait](Service& service, const Reply& one) { stop_one(service, wait, false, one); }, reply,
+    memory_.stopping(*engine_.find_group(group));
+    const auto answered = [this, group, reply](Outcome outcome) {
+        memory_.stopped(group);
+        reply(std::move(outcome));
+    };
+    for_each_of(*services, [this, wait](Service& service, const Reply& one) { stop_one(service, wait, false, one); }, answered,
                 !wait, true);
 }
 

@@ -164,7 +164,7 @@ Result<std::unique_ptr<Service>> Engine::make_service(config::ServiceSpec spec)
     return Service::create(context_, std::move(spec));
 }
 
-Status Engine::add_group(const config::GroupSpec& spec)
+Status Engine::add_group(const config::GroupSpec& spec, const std::map<std::string, bool>& runs)
 {
     auto group = std::make_unique<Group>(Group{spec.name, spec.priority, spec.heterogeneous, {}});
     std::vector<Service*> added;
@@ -183,15 +183,19 @@ Status Engine::add_group(const config::GroupSpec& spec)
     write_record();
     events_.fit(made);
     events_.group_added(made.name);
-    start_services(added);
+    start_services(added, runs);
     return {};
 }
 
-void Engine::start_services(const std::vector<Service*>& services)
+void Engine::start_services(const std::vector<Service*>& services, const std::map<std::string, bool>& runs)
 {
+    const auto starts = [&](const config::ServiceSpec& spec) {
+        const auto known = runs.find(spec.name);
+        return known != runs.end() ? known->second : spec.policy.autostart;
+    };
     for (Service* service : services) service->open_standing();
     for (Service* service : services)
-        if (service->spec().policy.autostart || !service->spec().broken.empty()) service->start();
+        if (starts(service->spec()) || !service->spec().broken.empty()) service->start();
 }
 
 void Engine::remove_group(std::string_view name)

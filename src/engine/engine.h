@@ -54,7 +54,8 @@ public:
     config::Config active() const;                       ///< what runs, as a value
     const config::Config& settings() const { return settings_; }   ///< everything but the groups
 
-    Status add_group(const config::GroupSpec& group);
+    /// `runs` decides for the processes it names whether they start, autostart for the others.
+    Status add_group(const config::GroupSpec& group, const std::map<std::string, bool>& runs = {});
     /// Everything in it must be in the stopped set.
     void remove_group(std::string_view name);
     /// Takes hold of all sockets the new configuration wants, then swaps, then lets the rest go. On error nothing has
@@ -73,7 +74,7 @@ private:
     void index();
     void name_auto_logs(config::ServiceSpec& spec, const config::ServiceSpec* before) const;
     Result<std::unique_ptr<Service>> make_service(config::ServiceSpec spec);
-    void start_services(const std::vector<Service*>& services);
+    void start_services(const std::vector<Service*>& services, const std::map<std::string, bool>& runs = {});
     void write_record();
     void retire(std::unique_ptr<Service> service);
     void announce_groups(std::set<std::string> former);

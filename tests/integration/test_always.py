@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import time
+import xmlrpc.client
 
 import xsvd
 
@@ -256,6 +257,94 @@ class Stopping(xsvd.TestCase):
         self.assertEqual(daemon.state("sleeper"), "STOPPED")
         daemon.reload()
         self.assertEqual(daemon.state("sleeper"), "STOPPED")
+
+
+class BetterThanSupervisor(xsvd.TestCase):
+    """What Supervisor does wrong (reference, 10.2), and clients do not miss."""
+
+    def test_programs_run_before_the_daemon_answers(self):
+        daemon = self.daemon("""
+            [program:sleeper]
+            command = /bin/sleep 1000""")
+        self.assertNotEqual(daemon.pid_of("sleeper"), 0)
+
+    def test_a_program_that_dies_at_once_is_never_reported_as_running(self):
+        daemon = self.daemon("".join(f"""
+            [program:quick{number}]
+            command = /bin/true
+            startretries = 1
+            """ for number in range(10)))
+        for number in range(10):
+            daemon.wait_for(f"quick{number}", "FATAL")
+        log = daemon.read_log()
+        self.assertNotIn("entered RUNNING", log)
+        self.assertNotIn("; expected)", log)
+        self.assertEqual(log.count("exited: quick"), 20)
+
+    def test_a_death_is_noticed_at_once(self):
+        daemon = self.daemon("""
+            [program:sleeper]
+            command = /bin/sh -c 'exec /bin/sleep 1000 >/dev/null 2>&1'
+            startsecs = 0""")
+        waits = []
+        for _ in range(5):
+            pid = daemon.wait_for_pid("sleeper")
+            begun = time.monotonic()
+            os.kill(pid, signal.SIGKILL)
+            daemon.wait_for_pid("sleeper", other_than=pid)
+            waits.append(time.monotonic() - begun)
+        self.assertLess(sorted(waits)[2], 0.5)
+
+    def test_a_start_that_could_do_nothing_is_refused(self):
+        daemon = self.daemon("""
+            [program:deaf]
+            command = /bin/sh -c 'trap "" TERM; echo ready; while :; do sleep 0.05; done'
+            stdout_logfile = @DIR@/out
+            startsecs = 0
+            stopwaitsecs = 1""")
+        xsvd.until(lambda: (daemon.dir / "out").exists() and (daemon.dir / "out").read_text(), "it ignores SIGTERM")
+        daemon.rpc.stopProcess("deaf", False)
+        with self.assertRaisesRegex(xmlrpc.client.Fault, "FAILED: deaf is being stopped"):
+            daemon.rpc.startProcess("deaf", False)
+        daemon.wait_for("deaf", "STOPPED")
+
+    def test_a_stop_begins_with_the_highest_priority_number(self):
+        daemon = self.daemon("".join(f"""
+            [program:{name}]
+            command = /bin/sleep 1000
+            priority = {priority}
+            startsecs = 0
+            """ for name, priority in (("last", 30), ("first", 10), ("middle", 20))), supervisord="loglevel = debug")
+        for name in ("first", "middle", "last"):
+            daemon.wait_for(name, "RUNNING")
+        answers = daemon.rpc.stopAllProcesses(False)
+        self.assertEqual([answer["name"] for answer in answers], ["first", "middle", "last"])
+        self.assertEqual(re.findall(r"killing (\w+) \(pid", daemon.read_log()), ["last", "middle", "first"])
+
+    def test_groups_that_have_ended_do_not_delay_the_end(self):
+        daemon = self.daemon("".join(f"""
+            [program:p{number}]
+            command = /bin/sleep 1000
+            autostart = {"true" if number == 0 else "false"}
+            """ for number in range(20)))
+        daemon.wait_for_pid("p0")
+        begun = time.monotonic()
+        daemon.stop()
+        self.assertLess(time.monotonic() - begun, 5)  # Supervisor: a second for each
+
+    def test_equal_names_of_groups_are_a_mistake(self):
+        daemon = self.daemon("""
+            [program:one]
+            command = /bin/sleep 1000""")
+        daemon.write("""
+            [program:one]
+            command = /bin/sleep 1000
+            [program:two]
+            command = /bin/sleep 1000
+            [group:one]
+            programs = two""")
+        answer = daemon.ctl("reread")
+        self.assertIn("a group named 'one' is already defined", answer.out)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,9 @@ process_name = cgi_%(process_num)d
             daemon.reload(self.program(f"tcp://127.0.0.1:{port}", 3, 'environment = A="b"'))
             daemon.wait_for("cgi:cgi_2", "RUNNING")
             callers.wait_for_answers()
+            daemon.write(self.program(f"tcp://127.0.0.1:{port}", 2))
+            daemon.ctl("update", check=True)  # Supervisor's way: stop the group, remove it, add it
+            callers.wait_for_answers()
         self.assertEqual(callers.refused, [])
         self.assertEqual(xsvd.listener_inode(port), inode)
         self.assertEqual(len(xsvd.listener_inodes(port)), 1)

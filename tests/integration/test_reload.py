@@ -3,6 +3,8 @@ import os
 import signal
 import socket
 import subprocess
+import time
+from pathlib import Path
 
 import xsvd
 
@@ -72,6 +74,34 @@ class Difference(xsvd.TestCase):
         self.assertEqual(daemon.ctl("update")[:2], (0, "goes: stopped\ngoes: removed process group\none: stopped\n"
                                                        "one: updated process group\ncomes: added process group\n"))
         self.assertEqual(daemon.ctl("update")[:2], (0, ""))
+
+    def test_update_leaves_stopped_what_was_stopped_and_running_what_ran(self):
+        def programs(number):
+            return "".join(f"""
+[program:{name}]
+command = /bin/sleep {number}
+autostart = {autostart}
+startsecs = 0
+""" for name, autostart in (("ran", "true"), ("was_stopped", "true"), ("by_hand", "false"), ("never", "false"))) + """
+[group:all_of_it]
+programs = ran, was_stopped, by_hand, never
+"""
+        daemon = self.daemon(programs(1000))
+        self.assertIs(daemon.rpc.startProcess("all_of_it:by_hand"), True)
+        daemon.ctl("stop", "all_of_it:was_stopped", check=True)
+        daemon.write(programs(1001))
+        self.assertEqual(daemon.ctl("update")[:2], (0, "all_of_it: stopped\nall_of_it: updated process group\n"))
+        for name, state in (("ran", "RUNNING"), ("was_stopped", "STOPPED"), ("by_hand", "RUNNING"), ("never", "STOPPED")):
+            daemon.wait_for(f"all_of_it:{name}", state)
+        self.assertIn(b"1001", Path(f"/proc/{daemon.pid_of('all_of_it:by_hand')}/cmdline").read_bytes())
+
+        # Much later, or without a group stop, it is a new group.
+        daemon.rpc.stopProcessGroup("all_of_it")
+        daemon.rpc.removeProcessGroup("all_of_it")
+        time.sleep(2.1)  # the memory's
+        daemon.rpc.addProcessGroup("all_of_it")
+        for name, state in (("ran", "RUNNING"), ("was_stopped", "RUNNING"), ("by_hand", "STOPPED")):
+            daemon.wait_for(f"all_of_it:{name}", state)
 
 
 class Sockets(xsvd.TestCase):
