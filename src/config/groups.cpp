@@ -12,9 +12,17 @@ std::string place_text(const Place& place)
     return fmt::format("{}:{}", place.file, place.line);
 }
 
+/// One program's processes: by name. Programs of a group stay in the order in which it lists them.
+std::vector<ServiceSpec> sorted(std::vector<ServiceSpec> services)
+{
+    std::stable_sort(services.begin(), services.end(),
+                     [](const ServiceSpec& a, const ServiceSpec& b) { return a.name < b.name; });
+    return services;
+}
+
 bool by_priority(const ServiceSpec& a, const ServiceSpec& b)
 {
-    return std::tie(a.policy.priority, a.name) < std::tie(b.policy.priority, b.name);
+    return a.policy.priority < b.policy.priority;
 }
 
 }  // namespace
@@ -28,7 +36,7 @@ std::vector<GroupSpec> GroupReader::read()
         GroupSpec group;
         group.name = program.name;
         group.priority = programs_.group_priority(*program.section);
-        group.services = programs_.read(*program.section, program.name, program.name);
+        group.services = sorted(programs_.read(*program.section, program.name, program.name));
         add(std::move(group), *program.section);
     }
     for (GroupSpec& group : groups_)
@@ -93,7 +101,7 @@ void GroupReader::read_members(GroupSpec& group, const Section& section, const G
             continue;
         }
         claimed_.insert(member);
-        auto services = programs_.read(*found->second, member, group.name);
+        auto services = sorted(programs_.read(*found->second, member, group.name));
         std::move(services.begin(), services.end(), std::back_inserter(group.services));
     }
 }

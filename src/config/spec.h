@@ -162,7 +162,7 @@ struct GroupSpec {
     std::string name;
     int priority = 999;
     bool heterogeneous = false;              ///< from [group:x]
-    std::vector<ServiceSpec> services;       ///< by (priority, name)
+    std::vector<ServiceSpec> services;       ///< by priority; where it is equal, as written, and one program's by name
     bool operator==(const GroupSpec&) const = default;
 };
 

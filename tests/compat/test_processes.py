@@ -121,6 +121,31 @@ command = sleep 1000
 startsecs = 0
 stopasgroup = true
 
+[program:gone]
+command = /no/such/gone
+startretries = 1
+
+[program:gone-at-once]
+command = /no/such/at-once
+startretries = 0
+startsecs = 0
+
+[program:up]
+command = sleep 1000
+startsecs = 0
+
+[program:down]
+command = sleep 1000
+startsecs = 0
+autostart = false
+
+[program:lost]
+command = /no/such/lost
+autostart = false
+
+[group:g]
+programs = up, down, lost
+
 [program:deaf]
 command = sh @DIR@/deaf.sh
 startsecs = 1
@@ -152,6 +177,8 @@ class Watched:
             answer = getattr(self.sandbox.server().supervisor, method)(*arguments)
         except xmlrpc.client.Fault as fault:
             answer = f"{fault.faultCode} {fault.faultString}"
+        if method == "startProcessGroup" and isinstance(answer, list):
+            answer.sort(key=lambda entry: entry["name"])  # they come as they finish
         self.seen[label] = self.mask(answer)
         return answer
 
@@ -258,6 +285,30 @@ def converse(daemon):
         for name in ("code3", "expected3", "ends"):
             w.look(f"{name} ended", name)
 
+        w.call("stop an EXITED one", "stopProcess", "code3")
+        w.call("signal an EXITED one", "signalProcess", "code3", "HUP")
+
+        w.wait(("gone", "FATAL"), ("gone-at-once", "FATAL"), ("g:up", "RUNNING"))
+        for name in ("gone", "gone-at-once"):
+            w.look(name, name)
+            w.seen[f"log of {name}"] = w.log_of(name)
+        w.seen["spawn errors"] = sorted(re.findall(r"(\w+) (spawnerr: .*/no/such/.*)", sandbox.read("daemon.log")))
+        for label, method, *arguments in (
+                ("start a group", "startProcessGroup", "g"), ("start it again", "startProcessGroup", "g"),
+                ("signal a group", "signalProcessGroup", "g", "CONT"), ("signal it wrongly", "signalProcessGroup", "g", "NOSUCH"),
+                ("start it by star", "startProcess", "g:*"), ("stop it by star", "stopProcess", "g:*", False),
+                ("no such group", "startProcessGroup", "nosuch"), ("stop no such group", "stopProcess", "nosuch:*"),
+                ("signal no such group", "signalProcessGroup", "nosuch", "HUP")):
+            w.call(label, method, *arguments)
+        w.wait(("g:up", "STOPPED"), ("g:down", "STOPPED"))
+        w.call("stop it again", "stopProcessGroup", "g")
+        w.call("remove it", "removeProcessGroup", "g")
+        w.call("remove it again", "removeProcessGroup", "g")
+        w.call("start a member of what is not there", "startProcess", "g:up")
+        w.call("add it", "addProcessGroup", "g")
+        w.call("add it again", "addProcessGroup", "g")
+        w.call("add what was never there", "addProcessGroup", "nosuch")
+
         w.wait(("resting", "BACKOFF"))
         w.look("resting", "resting")
         w.call("start in BACKOFF", "startProcess", "resting", False)
@@ -313,7 +364,6 @@ command = sleep 1000
 autostart = false
 socket = unix://@DIR@/f.sock
 """
-# The order of a group's members is left out: here it changes nothing, Supervisor restarts the group for it.
 A = "[program:a]\ncommand = sleep 1000\n"
 EDITS = [("", ""), (A, A + "; a comment\n"), (A, A + "startsecs = 1\n"), (A, A + "stopsignal = TERM\n"), (A, A + "stopsignal = 15\n"),
          (A, A + "nonsense = 1\n"), (A, A + "startsecs = 2\n"), (A, A + "startretries = 4\n"), (A, A + "stopwaitsecs = 11\n"),
@@ -326,7 +376,7 @@ EDITS = [("", ""), (A, A + "; a comment\n"), (A, A + "startsecs = 1\n"), (A, A +
          ("stdout_logfile = AUTO", "stdout_logfile = @DIR@/a.out"), ("stdout_logfile = AUTO", "stdout_logfile = NONE"),
          ("@DIR@/a.err", "@DIR@/b.err"), ("autostart = false\nexitcodes", "autostart = true\nexitcodes"),
          ("numprocs = 2", "numprocs = 3"), ("numprocs = 2", "numprocs = 1"), ("numprocs = 2", "numprocs = 2\nnumprocs_start = 1"),
-         ("b_%(process_num)d", "c_%(process_num)d"), ("m1,m2", "m1"), ("programs = m1,m2", "programs = m1,a"),
+         ("b_%(process_num)d", "c_%(process_num)d"), ("m1,m2", "m2, m1"), ("m1,m2", "m1"), ("programs = m1,m2", "programs = m1,a"),
          ("priority = 5", "priority = 6"), ("[group:g]", "[group:h]"), ("f.sock", "other.sock"), ("[fcgi-program:f]", "[fcgi-program:e]"),
          ("[supervisord]\n", '[supervisord]\nenvironment = X="y"\n'), ("[program:m1]\ncommand = sleep 1000", "[program:m1]\ncommand = sleep 1"),
          ("[group:g]\nprograms = m1,m2\npriority = 5\n", ""), ("programs = m1,m2", "programs = f,m1,m2"),

@@ -4,6 +4,7 @@ import signal
 import socket
 import stat
 import struct
+import subprocess
 import threading
 import unittest
 from pathlib import Path
@@ -183,6 +184,25 @@ process_name = cgi_%(process_num)d
         self.assertIn("is in use", second.wait_for("cgi:cgi_0", "BACKOFF")["description"])
         second.stop()
         self.assertIn(b"hello", ask(path, script))
+
+    def test_a_second_daemon_of_the_same_configuration_touches_nothing(self):
+        daemon, script = self.start("unix://@DIR@/cgi.sock", count=1)
+        path = daemon.dir / "cgi.sock"
+        before = path.stat().st_ino
+        second = subprocess.run([str(xsvd.XSVD), "-n", "-c", str(daemon.config)], stdin=subprocess.DEVNULL, capture_output=True,
+                                timeout=xsvd.PATIENCE, cwd=daemon.dir, check=False)
+        self.assertEqual(second.returncode, 2, second)
+        self.assertEqual(path.stat().st_ino, before)
+        self.assertIn(b"hello", ask(str(path), script))
+
+    def test_a_restart_of_everything_brings_it_back(self):
+        daemon, script = self.start("unix://@DIR@/cgi.sock", count=1)
+        old = daemon.pid_of("cgi:cgi_0")
+        daemon.rpc.restart()
+        xsvd.until(lambda: not xsvd.processes().get(old), "the old process should be gone")
+        daemon.wait_until_ready()
+        daemon.wait_for("cgi:cgi_0", "RUNNING")
+        self.assertIn(b"hello", ask(str(daemon.dir / "cgi.sock"), script))
 
     def test_in_a_group_it_keeps_its_socket(self):
         daemon = self.daemon(f"""

@@ -349,3 +349,14 @@ TEST_CASE("a large environment arrives whole", "[config][load]")
     CHECK(loaded.mistakes.empty());
     CHECK(first(loaded).exec.environment.size() == 6000);
 }
+
+TEST_CASE("members of a group start in the order it lists them where their priorities are equal", "[config][load]")
+{
+    const Loaded loaded = load_text("[program:a]\ncommand=x\n[program:z]\ncommand=x\n[program:first]\ncommand=x\npriority=1\n"
+                                    "[program:n]\ncommand=x\nnumprocs=2\nprocess_name=n%(process_num)d\nnumprocs_start=9\n"
+                                    "[group:g]\nprograms=z,n,a,first\n");
+    REQUIRE(loaded.config.groups.size() == 1);
+    std::vector<std::string> names;
+    for (const ServiceSpec& spec : loaded.config.groups[0].services) names.push_back(spec.name);
+    CHECK(names == std::vector<std::string>{"first", "z", "n10", "n9", "a"});
+}
