@@ -33,63 +33,61 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 USER, PASSWORD = "user", "123"
 
-class Meant:
-    """A difference on purpose: why, how a step that has it is compared, and where it shows: "daemon" when xsvd runs, "client"
-    when our client is called xsvctl (called supervisorctl it differs in nothing), "both" everywhere."""
-
-    def __init__(self, where, compared, reason):
-        assert where in ("daemon", "client", "both")
-        assert compared in ("masked", "sorted", "worked or failed", "not at all")
-        self.where, self.compared, self.reason = where, compared, reason
-
-    def applies(self, daemon, client):
-        return self.where == "both" or (daemon == "xsvd" if self.where == "daemon" else client == "xsvctl")
-
-
+# What differs on purpose, and why. A script's step names one of these keys to be left out of the comparison.
 MEANT_DIFFERENCES = {
-    "place": Meant("both", "masked", "the file and line at the end of an exception line are those of the client's own source"),
-    "fg-end": Meant("both", "masked", "fg ends at once at the end of its input and at Ctrl-C; Supervisor's waits for its log "
-                    "streams to end (C7)"),
-    "encoding": Meant("both", "masked", "bytes of a log are passed on as they are, so no warning about the terminal's encoding "
-                      "is needed"),
-    "more-members": Meant("daemon", "masked", "structs have members of ours, all named xsv_…"),
-    "traceback": Meant("both", "worked or failed", "a syntax error in the configuration is a usage error here, not a Python "
-                       "traceback (C10)"),
-    "group-order": Meant("both", "sorted", "Supervisor's client goes through a Python set, whose order is a matter of luck"),
-    "finish-order": Meant("both", "sorted", "programs that are waited for are reported in the order in which they finish"),
-    "log-text": Meant("both", "worked or failed", "the daemon's log tells what happened inside, moment by moment"),
-    "mistake-text": Meant("daemon", "masked", "xsvd names file, line and key of every mistake in a configuration; Supervisor "
-                          "stops at the first"),
-    "lock-first": Meant("daemon", "worked or failed", "a second daemon of the same configuration is refused by a lock before it "
-                        "touches a file (B16)"),
-    "stopping-is-no-start": Meant("daemon", "not at all", "startProcess without waiting while STOPPING answered true and did "
-                                  "nothing (B28)"),
-    "clear-of-the-dead": Meant("daemon", "not at all", "the log of a program that is not alive is emptied, too (B13)"),
-    "at-once": Meant("daemon", "not at all", "deaths and deferred answers are noticed at once, not up to a second late (B2)"),
-    "bare-name": Meant("both", "not at all", "xsvd and xsvctl take a process's bare name where only one group has it"),
-    "clear-group": Meant("client", "not at all", "xsvctl clears the logs of a group (C4)"),
-    "follow-fails": Meant("client", "not at all", "tail -f of an unknown program is an error with code 1 (C3)"),
-    "update-error": Meant("client", "not at all", "update says what is wrong with the file, as reread does (C6)"),
-    "own-command": Meant("client", "not at all", "reload, help and the usage text are xsvctl's own"),
-    "typed-fault": Meant("daemon", "not at all", "a parameter of the wrong type is a fault that names it, where "
-                  "Supervisor answers HTTP 500 or a bare fault"),
-    "error-page": Meant("daemon", "not at all", "an error page says what is wrong, and an end of the connection that "
-                  "was not asked for is announced"),
-    "strict": Meant("daemon", "not at all", "what two parsers could read differently, and XML beyond XML-RPC, is "
-                  "refused with an answer"),
-    "lenient": Meant("daemon", "not at all", "line breaks before a request, slashes before /RPC2 and a length without "
-                  "a blank before it are no reason to refuse"),
-    "head": Meant("daemon", "not at all", "pages answer HEAD, and an answer to HEAD has no body"),
-    "location": Meant("daemon", "not at all", "redirects do not repeat the Host line; after a form the status is 303"),
-    "get-action": Meant("daemon", "not at all", "an address alone changes nothing: Supervisor's links with an action "
-                  "lead to a page with a button"),
-    "own-page": Meant("daemon", "not at all", "the pages' markup is our own; classes, texts and addresses are the same"),
-    "own-methods": Meant("daemon", "not at all", "xsv.* stand behind Supervisor's methods"),
-    "version": Meant("daemon", "not at all", "the version is that of xsvd"),
-    "log-bytes": Meant("daemon", "not at all", "bytes of a log that XML or UTF-8 cannot hold become U+FFFD, where "
-                  "Supervisor answers HTTP 500 or broken XML"),
-    "stopping": Meant("daemon", "not at all", "a start while the program is being stopped is refused when it would do nothing"),
+    "place": "the file and line at the end of an exception line are those of the client's own source",
+    "traceback": "a syntax error in the configuration is a usage error here, not a Python traceback",
+    "fg-end": "fg ends at once at the end of its input and at Ctrl-C; Supervisor's waits for its log streams to end",
+    "group-order": "Supervisor's client goes through a Python set, whose order is a matter of luck",
+    "finish-order": "programs that are waited for are reported in the order in which they finish",
+    "mistake-text": "xsvd names file, line and key of every mistake in a configuration; Supervisor stops at the first",
+    "log-text": "the daemon's log tells what happened inside, moment by moment",
+    "encoding": "bytes of a log are passed on as they are, so no warning about the terminal's encoding is needed",
+    "more-members": "structs have members of ours, all named xsv_…",
+    "lock-first": "a second daemon of the same configuration is refused by a lock before it touches a file (B16)",
+    "clear-of-the-dead": "the log of a program that is not alive is emptied, too (B13)",
+    "at-once": "deaths and deferred answers are noticed at once, not up to a second late (B2)",
+    "bare-name": "xsvd and xsvctl take a process's bare name where only one group has it",
+    "clear-group": "xsvctl clears the logs of a group (C4)",
+    "follow-fails": "for xsvctl, tail -f of an unknown program is an error with code 1 (C3)",
+    "update-error": "xsvctl's update says what is wrong with the file, as reread does (C6)",
+    "own-command": "reload, help and the usage text are xsvctl's own",
+    "typed-fault": "a parameter of the wrong type is a fault that names it, where Supervisor answers HTTP 500 or a bare fault",
+    "error-page": "an error page says what is wrong, and an end of the connection that was not asked for is announced",
+    "strict": "what two parsers could read differently, and XML beyond XML-RPC, is refused with an answer",
+    "lenient": "line breaks before a request, slashes before /RPC2 and a length without a blank before it are no reason to refuse",
+    "head": "pages answer HEAD, and an answer to HEAD has no body",
+    "location": "redirects do not repeat the Host line; after a form the status is 303",
+    "get-action": "an address alone changes nothing: Supervisor's links with an action lead to a page with a button",
+    "own-page": "the pages' markup is our own; classes, texts and addresses are the same",
+    "own-methods": "xsv.* stand behind Supervisor's methods",
+    "version": "the version is that of xsvd",
+    "log-bytes": "bytes of a log that XML or UTF-8 cannot hold become U+FFFD, where Supervisor answers HTTP 500 or broken XML",
+    "stopping": "a start while the program is being stopped is refused when it would do nothing",
 }
+
+# How a step of a script that differs is compared, and with whom: "daemon" where xsvd runs, "client" where our client is called
+# xsvctl (called supervisorctl it differs in nothing), "both" everywhere.
+LOOSER = {
+    "traceback": ("both", "worked or failed"),
+    "log-text": ("both", "worked or failed"),
+    "finish-order": ("both", "sorted"),
+    "group-order": ("both", "sorted"),
+    "mistake-text": ("daemon", "without the mistake"),
+    "clear-of-the-dead": ("daemon", "not at all"),
+    "at-once": ("daemon", "not at all"),
+    "bare-name": ("both", "not at all"),
+    "clear-group": ("client", "not at all"),
+    "follow-fails": ("client", "not at all"),
+    "update-error": ("client", "not at all"),
+    "own-command": ("client", "not at all"),
+}
+
+
+def how_to_compare(differs, daemon, client):
+    """Those ways of LOOSER that apply to this pair."""
+    applies = {"both": True, "daemon": daemon == "xsvd", "client": client == "xsvctl"}
+    return {LOOSER[key][1] for key in differs if applies[LOOSER[key][0]]}
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -109,7 +107,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 class UnixTransport(xmlrpc.client.Transport):
     def __init__(self, path):
-        super().__init__(headers=[("Authorization", "Basic " + basic(USER, PASSWORD))])
+        super().__init__(headers=[("Authorization", "Basic " + _basic(USER, PASSWORD))])
         self.path = path
 
     def make_connection(self, host):
@@ -125,7 +123,7 @@ class UnixTransport(xmlrpc.client.Transport):
             del self.make_connection
 
 
-def basic(user, password):
+def _basic(user, password):
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
@@ -453,7 +451,7 @@ class Step:
 
     def __init__(self, *arguments, stdin="", config=True, differs=""):
         self.arguments, self.stdin, self.config, self.differs = arguments, stdin, config, differs.split()
-        assert all(each in MEANT_DIFFERENCES for each in self.differs), differs
+        assert all(each in MEANT_DIFFERENCES and each in LOOSER for each in self.differs), differs
 
     def __str__(self):
         return " ".join(self.arguments) + (f" <<< {self.stdin!r}" if self.stdin else "")
@@ -463,16 +461,15 @@ class Step:
 
     def view(self, result, daemon, client):
         """What of a result is compared between Supervisor's pair and this one."""
-        meant = {key: MEANT_DIFFERENCES[key].compared for key in self.differs
-                 if MEANT_DIFFERENCES[key].applies(daemon, client)}
-        if "not at all" in meant.values():
+        how = how_to_compare(self.differs, daemon, client)
+        if "not at all" in how:
             return None
-        if "worked or failed" in meant.values():
+        if "worked or failed" in how:
             return "failed" if result.code else "worked"
         out = result.out
-        if "sorted" in meant.values():
+        if "sorted" in how:
             out = "\n".join(sorted(out.splitlines()))
-        if "mistake-text" in meant:
+        if "without the mistake" in how:
             out = re.sub(r"(?s)CANT_REREAD: .*", "CANT_REREAD", re.sub("<Fault 92: [\"']", "<Fault 92: ", out))
         # Called xsvctl, our client adds lines of advice on stderr.
         return (out, result.code) if client == "xsvctl" else (out, result.err, result.code)

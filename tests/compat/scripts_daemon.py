@@ -6,7 +6,7 @@ import socket
 import stat
 import subprocess
 
-from harness import PASSWORD, USER, Call, Log, Look, Step, basic, rewrite, wait, wait_text
+from harness import PASSWORD, USER, Call, Log, Look, Step, _basic, rewrite, wait, wait_text
 from scripts import ALL_UP, BASE, CHANGED, LOGS, PROGRAMS
 from scripts_processes import note_pid, pid_of
 
@@ -83,7 +83,7 @@ def exchange(request):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(20)
             connection.connect(sandbox.socket)
-            connection.sendall(request.replace("@AUTH@", "Authorization: Basic " + basic(USER, PASSWORD)).encode())
+            connection.sendall(request.replace("@AUTH@", "Authorization: Basic " + _basic(USER, PASSWORD)).encode())
             got = b""
             while True:
                 data = connection.recv(65536)
@@ -133,7 +133,7 @@ def first_bytes_of_logtail(sandbox):
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
         connection.connect(sandbox.socket)
-        connection.sendall(f"GET /logtail/talker HTTP/1.1\r\nAuthorization: Basic {basic(USER, PASSWORD)}\r\n\r\n".encode())
+        connection.sendall(f"GET /logtail/talker HTTP/1.1\r\nAuthorization: Basic {_basic(USER, PASSWORD)}\r\n\r\n".encode())
         got = b""
         while b"end\n" not in got:
             data = connection.recv(65536)

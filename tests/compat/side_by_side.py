@@ -1,5 +1,5 @@
 """Runs the tests of the named modules or classes side by side and says how long each took: they spend their time waiting for
-Supervisor's rhythm of one second. By hand, one at a time, "python3 -m unittest" does the same."""
+Supervisor's rhythm of one second. They must share nothing. By hand, one at a time, "python3 -m unittest" does the same."""
 
 import concurrent.futures
 import os
