@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "web/form.h"
 #include "web/passwords.h"
 #include "web/request_parser.h"
 #include "web/rules.h"
@@ -34,6 +35,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             if (request.host) (void)HostList().has(*request.host);
             if (request.content_type) (void)is_form_type(*request.content_type);
             (void)is_cross_origin(request);
+            Form form;
+            form.add(request.body);
+            form.add(request.target);
+            if (quote_url(form.get("message")).find_first_of("<>\"'&\r\n") != std::string::npos) std::abort();
             return 0;
         }
         if (buffer.size() > settings.max_header + settings.max_body) std::abort();  // it must refuse, not hoard
