@@ -431,7 +431,7 @@ SLOW = PROGRAMS + """
 [program:slow]
 command = sh -c 'trap "" TERM; echo ready; while :; do sleep 0.05; done'
 startsecs = 0
-stopwaitsecs = 4
+stopwaitsecs = 10
 stdout_logfile = @DIR@/slow.log
 """
 
