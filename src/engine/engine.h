@@ -79,6 +79,7 @@ private:
     void retire(std::unique_ptr<Service> service);
     void announce_groups(std::set<std::string> former);
     void sweep_retired();
+    void stop_group();
     void stop_next_group();
     void report_shutdown();
     void recover_stray(std::uint32_t slot);
@@ -97,6 +98,8 @@ private:
     std::vector<std::vector<Service*>> stopping_;        ///< groups whose turn is still to come, the next one last
     std::function<void()> on_stopped_;
     event::WatchPtr shutdown_report_;
+    Time last_words_until_{};                            ///< of the listeners whose turn to stop has come
+    event::WatchPtr last_words_;
     std::uint64_t last_exit_ = 0;
     bool sweep_due_ = false;
 };

@@ -91,6 +91,19 @@ const EventPool* Events::pool(std::string_view name) const
     return found == pools_.end() ? nullptr : &found->second.queue;
 }
 
+bool Events::is_working(std::string_view name)
+{
+    const auto found = pools_.find(name);
+    const Group* group = engine_.find_group(name);
+    if (found == pools_.end() || group == nullptr) return false;
+    const EventPool& queue = found->second.queue;
+    return std::any_of(group->services.begin(), group->services.end(), [&](const auto& service) {
+        const ListenerState state = queue.state(service->spec().name);
+        const bool is_up = service->supervisor_state() == SupervisorState::Running && live_pid(service->state());
+        return is_up && state != ListenerState::Unknown && (queue.queued() > 0 || state == ListenerState::Busy);
+    });
+}
+
 // ---- what happens -------------------------------------------------------------------------------------------------
 
 void Events::emit(EventType type, std::string payload)

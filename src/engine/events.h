@@ -43,6 +43,8 @@ public:
     void on_output(std::string_view sink_key, std::string_view data, bool captured);
     void remote(std::string_view type, std::string_view data);
 
+    /// Is there something its listeners would still do if they were given the time?
+    bool is_working(std::string_view name);
     const EventPool* pool(std::string_view name) const;   ///< of that group; nullptr: it is none of listeners
 
 private:

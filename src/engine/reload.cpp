@@ -9,6 +9,7 @@ namespace xsv::engine {
 namespace {
 
 constexpr Duration kShutdownReport = std::chrono::seconds(3);
+constexpr Duration kLastWords = std::chrono::seconds(2);
 
 bool is_down(const Service& service) { return is_in_stopped_set(service.supervisor_state()); }
 
@@ -131,8 +132,7 @@ void Engine::shutdown(std::function<void()> done)
     }
     report_shutdown();
     shutdown_report_ = context_.loop.every(kShutdownReport, "shutdown report", [this] { report_shutdown(); });
-    if (!stopping_.empty())
-        for (Service* service : stopping_.back()) service->shutdown();
+    stop_group();
     stop_next_group();
 }
 
@@ -144,17 +144,36 @@ void Engine::report_shutdown()
     if (!names.empty()) log::info("waiting for {} to die", names);
 }
 
+/// Listeners are told of everybody's end before their own comes, if that takes them no longer than kLastWords.
+void Engine::stop_group()
+{
+    last_words_.reset();
+    if (stopping_.empty()) return;
+    const Time now = context_.loop.now();
+    const std::string group = stopping_.back().empty() ? std::string() : stopping_.back().front()->spec().group;
+    if (last_words_until_ == Time{}) last_words_until_ = now + kLastWords;
+    if (now < last_words_until_ && events_.is_working(group)) {
+        last_words_ = context_.loop.after(std::chrono::milliseconds(10), "last words", [this] {
+            stop_group();
+            stop_next_group();
+        });
+        return;
+    }
+    last_words_until_ = {};
+    for (Service* service : stopping_.back()) service->shutdown();
+}
+
 /// Moves on as far as groups have ended; called again with every service that has.
 void Engine::stop_next_group()
 {
-    while (!stopping_.empty()) {
+    while (!stopping_.empty() && last_words_ == nullptr) {
         const auto& group = stopping_.back();
         if (!std::all_of(group.begin(), group.end(), [](const Service* service) { return is_down(*service); })) return;
         stopping_.pop_back();
         if (stopping_.empty()) break;
-        for (Service* service : stopping_.back()) service->shutdown();
+        stop_group();
     }
-    if (!retired_.empty()) return;
+    if (!stopping_.empty() || !retired_.empty()) return;
     shutdown_report_.reset();
     if (on_stopped_) std::exchange(on_stopped_, nullptr)();
 }

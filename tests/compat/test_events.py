@@ -19,6 +19,7 @@ def listener(name, events, mode="ok", *settings):
             f"events = {events}\nstartsecs = 0\n" + "".join(line + "\n" for line in settings))
 
 
+# Programs write a little after their start: whether RUNNING or their output comes first is a matter of luck.
 EVERYTHING = BASE + listener("ear", "EVENT", "ok", "buffer_size = 500") + """
 [program:calm]
 command = sleep 1000
@@ -44,19 +45,19 @@ startsecs = 5
 startretries = 1
 
 [program:talker]
-command = /bin/sh -c "printf hello; sleep 1000"
+command = /bin/sh -c "sleep 0.5; printf hello; sleep 1000"
 autostart = false
 startsecs = 0
 stdout_events_enabled = true
 
 [program:binary]
-command = /bin/sh -c "printf '\\\\377\\\\376x' >&2; sleep 1000"
+command = /bin/sh -c "sleep 0.5; printf '\\\\377\\\\376x' >&2; sleep 1000"
 autostart = false
 startsecs = 0
 stderr_events_enabled = true
 
 [program:teller]
-command = /bin/sh -c "printf '<!--XSUPERVISOR:BEGIN-->captured text<!--XSUPERVISOR:END-->and much more text behind it'; sleep 1000"
+command = /bin/sh -c "sleep 0.5; printf '<!--XSUPERVISOR:BEGIN-->captured text<!--XSUPERVISOR:END-->and much more text behind it'; sleep 1000"
 autostart = false
 startsecs = 0
 stdout_capture_maxbytes = 1MB
@@ -73,8 +74,10 @@ command = sleep 1000
 autostart = false
 """
 
-TROUBLE = (BASE + listener("rejects", "REMOTE_COMMUNICATION", "reject") + listener("garbles", "REMOTE_COMMUNICATION", "garbage")
-           + listener("slow", "REMOTE_COMMUNICATION", "wait", "buffer_size = 2"))
+# Different priorities: Supervisor gives a rejected event to every pool with a process of the same one.
+TROUBLE = (BASE + listener("rejects", "REMOTE_COMMUNICATION", "reject", "priority = 1")
+           + listener("garbles", "REMOTE_COMMUNICATION", "garbage", "priority = 2")
+           + listener("slow", "REMOTE_COMMUNICATION", "wait", "buffer_size = 2", "priority = 3"))
 
 
 def until(condition, what):
@@ -173,7 +176,7 @@ def drive_trouble(run):
     api.sendRemoteCommEvent("n", "0")
     for name in ("garbles", "slow"):
         run.wait_told("type:n\n0", name)
-    until(lambda: len(run.recorded("rejects")) == 2, "it comes again")
+    until(lambda: len(run.recorded("rejects")) == 2, f"{run.daemon}: it comes again: {run.recorded('rejects')}")
     run.wait_for_text("daemon.log", "garbles: has entered the UNKNOWN state")
     for number in range(1, 6):
         api.sendRemoteCommEvent("n", str(number))

@@ -281,3 +281,26 @@ TEST_CASE("a reload tells of groups and fits the pools", "[events][reload]")
     REQUIRE(world.reload({quick("new")}));
     CHECK(world.engine().events().pool("ear") == nullptr);
 }
+
+TEST_CASE("a listener is told of everybody's end before its own, but not for ever", "[events][shutdown]")
+{
+    World world({listener("ear", {"PROCESS_STATE_STOPPED"}), quick("web")});
+    ready_and_drain(world, "ear");
+    const pid_t ear = world.pid("ear"), web = world.pid("web");
+    bool ended = false;
+    world.engine().shutdown([&] { ended = true; });
+    world.kill(web, SIGTERM);
+    CHECK(world.processes.live[ear].signals.empty());
+    SECTION("it listens")
+    {
+        CHECK(drain(world, "ear") == Events{"PROCESS_STATE_STOPPED processname:web groupname:web from_state:STOPPING pid:" + std::to_string(web)});
+        world.loop.advance(20ms);
+    }
+    SECTION("it does not")
+    {
+        world.loop.advance(3s);
+    }
+    CHECK(world.processes.live[ear].signals == std::vector{SIGTERM});
+    world.kill(ear, SIGTERM);
+    CHECK(ended);
+}
