@@ -255,7 +255,9 @@ void Daemon::wire_together()
     surroundings.server_url = server_url();
 
     engine_ = std::make_unique<engine::Engine>(*context_, [this](const engine::ChildExit& exit, std::optional<std::uint32_t> slot) { on_other_exit(exit, slot); });
-    scribe_link_.follow_output([this](const std::string& key, std::string_view data, bool captured) { engine_->events().on_output(key, data, captured); });
+    scribe_link_.follow_output([this](const std::string& key, std::string_view data, bool captured, const engine::MessageOrigin& origin) {
+        engine_->events().on_output(key, data, captured, origin);
+    });
     control::DaemonHooks hooks;
     hooks.version = XSV_VERSION;
     hooks.pid = ::getppid();
@@ -316,7 +318,7 @@ void Daemon::start_helpers()
         (slot.name_text() == "scribe" ? scribe_slot : web_slot) = index;
     });
     scribe_ = std::make_unique<engine::Helper>(
-        *context_, engine::Helper::Settings{"scribe", folder + "/xsvd-scribe", {}, true},
+        *context_, engine::Helper::Settings{"scribe", folder + "/xsvd-scribe", {}, true, true},
         [this] { scribe_link_.greet([this] { engine_->tell_sinks(); }); },
         [this](const wire::Value& message, sys::UniqueFd) { scribe_link_.on_message(message); });
     scribe_link_.attach(*scribe_);

@@ -172,30 +172,37 @@ void Events::remote(std::string_view type, std::string_view data)
     commit();
 }
 
-void Events::on_output(std::string_view key, std::string_view data, bool captured)
+void Events::on_output(std::string_view key, std::string_view data, bool captured, const MessageOrigin& origin)
 {
-    if (key.size() < 3 || (key[0] != 'o' && key[0] != 'e')) return;
+    if (pools_.empty() || key.size() < 3 || (key[0] != 'o' && key[0] != 'e')) return;
+    if (origin.number != 0) {
+        if (origin.pid == seen_.pid && origin.number <= seen_.number) return;
+        act({"seen", std::int64_t{origin.pid}, static_cast<std::int64_t>(origin.number)});
+    }
+    const std::string_view namespec = key.substr(2, key.find(' ') == std::string_view::npos ? key.npos : key.find(' ') - 2);
+    if (Service* service = engine_.find(namespec)) take_output(*service, key, data, captured);
+    commit();
+}
+
+void Events::take_output(Service& service, std::string_view key, std::string_view data, bool captured)
+{
     const bool is_out = key[0] == 'o';
-    Service* service = engine_.find(key.substr(2, key.find(' ') == std::string_view::npos ? key.npos : key.find(' ') - 2));
-    if (service == nullptr) return;
-    const config::ServiceSpec& spec = service->spec();
+    const config::ServiceSpec& spec = service.spec();
     if (const auto found = pools_.find(spec.group); is_out && spec.listener && found != pools_.end()) {
         if (found->second.queue.stream(spec.name) != key) return;  // the last words of a former process
         act({"out", spec.group, spec.name, data});
         tell(found->second.queue);
-        commit();
         return dispatch_soon();
     }
     const config::LogSink& sink = is_out ? spec.output.out : spec.output.err;
     const char* channel = is_out ? "stdout" : "stderr";
-    const std::string head = fmt::format("processname:{} groupname:{} pid:{}", spec.name, spec.group, pid_of(*service));
+    const std::string head = fmt::format("processname:{} groupname:{} pid:{}", spec.name, spec.group, pid_of(service));
     if (captured) {
         log::debug("'{}' {} emitted a comm event", spec.name, channel);
         emit(is_out ? EventType::ProcessCommunicationStdout : EventType::ProcessCommunicationStderr, head + "\n" + as_text(data));
     } else if (sink.events_enabled) {
         emit(is_out ? EventType::ProcessLogStdout : EventType::ProcessLogStderr, fmt::format("{} channel:{}\n{}", head, channel, as_text(data)));
     }
-    commit();
 }
 
 // ---- pools --------------------------------------------------------------------------------------------------------
@@ -375,6 +382,10 @@ bool Events::apply(const Value& value)
         next_serial_ = static_cast<std::uint64_t>(*(*record)[1].integer());
         return true;
     }
+    if (*word == "seen" && record->size() == 3 && (*record)[1].integer() != nullptr && (*record)[2].integer() != nullptr) {
+        seen_ = {static_cast<pid_t>(*(*record)[1].integer()), static_cast<std::uint64_t>(*(*record)[2].integer())};
+        return true;
+    }
     if (*word == "state" && record->size() == 3 && (*record)[1].string() != nullptr && (*record)[2].integer() != nullptr) {
         announced_[*(*record)[1].string()] = *(*record)[2].integer();
         return true;
@@ -445,6 +456,7 @@ void Events::compact()
         return;
     }
     made->append(Value::Array{"serial", static_cast<std::int64_t>(next_serial_)});
+    made->append(Value::Array{"seen", std::int64_t{seen_.pid}, static_cast<std::int64_t>(seen_.number)});
     made->append(Value::Array{"tick", ticks_.starts()[0], ticks_.starts()[1], ticks_.starts()[2]});
     for (const auto& [name, pool] : pools_) made->append(Value::Array{"pool", pool.queue.save()});
     std::erase_if(announced_, [this](const auto& entry) { return engine_.find(entry.first) == nullptr; });

@@ -8,13 +8,13 @@
 
 #include "engine/event_pool.h"
 #include "engine/event_store.h"
+#include "engine/helper.h"
 #include "engine/lifecycle.h"
 #include "engine/ticks.h"
 #include "event/loop.h"
 
 namespace xsv::engine {
 
-struct Context;
 class Engine;
 class Service;
 struct Group;
@@ -40,7 +40,8 @@ public:
     /// The state a former engine left; announced now if that one did not come to it.
     void on_resumed(Service& service);
     /// What the scribe has read: output a listener has subscribed to or its answers; `captured`: between the tokens.
-    void on_output(std::string_view sink_key, std::string_view data, bool captured);
+    /// What comes a second time from one origin, because an engine was killed, is known already.
+    void on_output(std::string_view sink_key, std::string_view data, bool captured, const MessageOrigin& origin = {});
     void remote(std::string_view type, std::string_view data);
 
     /// Is there something its listeners would still do if they were given the time?
@@ -55,6 +56,7 @@ private:
     void emit(config::EventType type, std::string payload);
     void announce(Service& service, SupervisorState before);
     void follow_listener(Service& service);
+    void take_output(Service& service, std::string_view key, std::string_view data, bool captured);
     void act(wire::Value::Array record);
     bool apply(const wire::Value& record);
     bool apply_to_pool(const std::string& word, const wire::Value::Array& record);
@@ -73,6 +75,7 @@ private:
     Engine& engine_;
     std::map<std::string, Pool, std::less<>> pools_;
     std::uint64_t next_serial_ = 0;
+    MessageOrigin seen_;                              ///< the last message of the scribe that was handled
     std::map<std::string, std::int64_t> announced_;   ///< by namespec: the state that was told last
     Ticks ticks_;
     std::optional<EventStore> store_;

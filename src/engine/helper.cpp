@@ -106,6 +106,7 @@ void Helper::connect(sys::UniqueFd end)
             on_message_(*message, std::move(fd));
         },
         [] {});  // its end is reported by the guardian
+    if (settings_.leave_until_handled) channel_->leave_until_handled();
 }
 
 void Helper::on_exit(const ChildExit& exit)
@@ -114,6 +115,7 @@ void Helper::on_exit(const ChildExit& exit)
     context_.pids.remove(exit.pid, *slot_);
     slot.exit_pending = 0;
     slot.state.store(static_cast<std::uint32_t>(SlotState::Idle), std::memory_order_release);
+    if (channel_ != nullptr) channel_->drain();
     pidfd_.reset();
     channel_.reset();
     timer_.reset();

@@ -22,7 +22,7 @@ public:
     void on_message(const wire::Value& message);
 
     /// What programs write where events are wanted of it, and an event listener its answers; `captured`: between the tokens.
-    using OnOutput = std::function<void(const std::string& key, std::string_view data, bool captured)>;
+    using OnOutput = std::function<void(const std::string& key, std::string_view data, bool captured, const MessageOrigin& origin)>;
     void follow_output(OnOutput call) { on_output_ = std::move(call); }
 
     void set(const std::string& key, const config::LogSink& sink, const config::ServiceSpec& owner, int pipe) override;

@@ -11,10 +11,14 @@
 namespace xsv::event {
 namespace {
 
-// A packet: one byte of flags, then a piece of the message.
-constexpr unsigned char kFirst = 1;
-constexpr unsigned char kLast = 2;
-constexpr std::size_t kPiece = 64 * 1024;
+// A packet: this, then a piece of the message. What a program writes at once (64 KiB) fits into one.
+struct Head {
+    std::uint64_t number;
+    std::uint32_t flags, unused;
+};
+constexpr std::uint32_t kFirst = 1;
+constexpr std::uint32_t kLast = 2;
+constexpr std::size_t kPiece = 80 * 1024;
 constexpr int kPacketsPerWake = 64;  // so that a flood on one channel does not delay the rest
 
 struct Ancillary {
@@ -33,13 +37,14 @@ Channel::Channel(Loop& loop, sys::UniqueFd socket, std::string name, OnMessage o
 bool Channel::send(std::string message, sys::UniqueFd fd)
 {
     if (!socket_ || queued_bytes_ + message.size() > kMaxQueue || message.size() > kMaxMessage) return false;
+    ++sent_;
     std::size_t at = 0;
     do {
         const std::size_t length = std::min(kPiece, message.size() - at);
-        unsigned char flags = 0;
-        if (at == 0) flags |= kFirst;
-        if (at + length == message.size()) flags |= kLast;
-        std::string bytes(1, static_cast<char>(flags));
+        Head head{sent_, 0, 0};
+        if (at == 0) head.flags |= kFirst;
+        if (at + length == message.size()) head.flags |= kLast;
+        std::string bytes(reinterpret_cast<const char*>(&head), sizeof head);
         bytes.append(message, at, length);
         queued_bytes_ += bytes.size();
         out_.push_back({std::move(bytes), at == 0 ? std::move(fd) : sys::UniqueFd()});
@@ -97,16 +102,18 @@ void Channel::flush()
 void Channel::on_readable()
 {
     const std::shared_ptr<bool> alive = alive_;
-    static thread_local std::string buffer(kPiece + 1, '\0');
+    static thread_local std::string buffer(sizeof(Head) + kPiece, '\0');
     for (int n = 0; n < kPacketsPerWake; ++n) {
         iovec piece{buffer.data(), buffer.size()};
         msghdr header{};
         Ancillary ancillary{};
         header.msg_iov = &piece;
         header.msg_iovlen = 1;
-        header.msg_control = ancillary.bytes;
-        header.msg_controllen = sizeof ancillary.bytes;
-        const ssize_t length = ::recvmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (!peeks_) {
+            header.msg_control = ancillary.bytes;
+            header.msg_controllen = sizeof ancillary.bytes;
+        }
+        const ssize_t length = ::recvmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | (peeks_ ? MSG_PEEK : 0));
         if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
         if (length <= 0) return closed();
         note_progress();
@@ -118,27 +125,41 @@ void Channel::on_readable()
             std::memcpy(&received, CMSG_DATA(control), sizeof received);
             fd.reset(received);
         }
-        if ((header.msg_flags & MSG_TRUNC) != 0) continue;
-        const auto flags = static_cast<unsigned char>(buffer[0]);
-        if ((flags & kFirst) != 0) {
-            partial_.clear();
-            partial_fd_ = std::move(fd);
-            assembling_ = true;
-        }
-        if (!assembling_) continue;  // the rest of a message whose beginning nobody has
-        partial_.append(buffer, 1, static_cast<std::size_t>(length) - 1);
-        if (partial_.size() > kMaxMessage) {
-            assembling_ = false;
-            partial_.clear();
-            partial_fd_.reset();
-            continue;
-        }
-        if ((flags & kLast) == 0) continue;
-        assembling_ = false;
-        const std::string message = std::exchange(partial_, {});
-        on_message_(message, std::move(partial_fd_));
+        if ((header.msg_flags & MSG_TRUNC) == 0) handle({buffer.data(), static_cast<std::size_t>(length)}, std::move(fd));
         if (!*alive) return;
+        if (char byte = 0; peeks_ && ::recv(socket_.get(), &byte, sizeof byte, MSG_DONTWAIT) < 0) return;
     }
+}
+
+void Channel::drain()
+{
+    constexpr int kMost = 1000;
+    for (int n = 0; n < kMost && readable_ != nullptr; ++n) on_readable();
+}
+
+void Channel::handle(std::string_view packet, sys::UniqueFd fd)
+{
+    Head head{};
+    if (packet.size() < sizeof head) return;
+    std::memcpy(&head, packet.data(), sizeof head);
+    if ((head.flags & kFirst) != 0) {
+        partial_.clear();
+        partial_fd_ = std::move(fd);
+        assembling_ = true;
+    }
+    if (!assembling_) return;  // the rest of a message whose beginning nobody has
+    partial_.append(packet.substr(sizeof head));
+    if (partial_.size() > kMaxMessage) {
+        assembling_ = false;
+        partial_.clear();
+        partial_fd_.reset();
+        return;
+    }
+    if ((head.flags & kLast) == 0) return;
+    assembling_ = false;
+    delivering_ = head.number;
+    const std::string message = std::exchange(partial_, {});
+    on_message_(message, std::move(partial_fd_));
 }
 
 void Channel::closed()

@@ -39,6 +39,14 @@ public:
     std::size_t queued() const { return queued_bytes_; }  ///< from any thread
     int fd() const { return socket_.get(); }
 
+    /// A packet leaves the socket after its message was handled, not before: whoever is killed meanwhile leaves it to a
+    /// successor on the same socket, who can tell by delivering() whether it was handled. Without descriptors.
+    void leave_until_handled() { peeks_ = true; }
+    /// The peer has ended: hands over what it had sent.
+    void drain();
+    /// The number of the message that is being handled; the sender counts them from 1.
+    std::uint64_t delivering() const { return delivering_; }
+
     /// The two ends of a new channel, close-on-exec and non-blocking.
     static Result<std::pair<sys::UniqueFd, sys::UniqueFd>> make_pair();
 
@@ -48,6 +56,7 @@ private:
         sys::UniqueFd fd;
     };
     void on_readable();
+    void handle(std::string_view packet, sys::UniqueFd fd);
     void flush();
     void closed();
 
@@ -60,7 +69,8 @@ private:
     std::atomic<std::size_t> queued_bytes_ = 0;
     std::string partial_;
     sys::UniqueFd partial_fd_;
-    bool assembling_ = false;
+    bool assembling_ = false, peeks_ = false;
+    std::uint64_t sent_ = 0, delivering_ = 0;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     WatchPtr writable_;
     WatchPtr readable_;  // after socket_, so it stops first

@@ -41,14 +41,12 @@
 ///                     What a killed engine has not taken, the next one finds in the channel; what a killed scribe had in hand
 ///                     (scribe/sink.h) is lost.
 
-///   engine -> scribe {type:"ended", key}            the program has ended: half a token in the pipe is text now
-///
-/// A sink's key is "o:NAMESPEC" (stdout), "e:NAMESPEC" (stderr), or "o:NAMESPEC NUMBER" for the stdout of one process of
-/// an event listener.
-
 namespace xsv::wire {
 
 /// Where a helper finds its end of the channel to the engine.
 constexpr int kChannelFd = 3;
+
+// The key of a sink is "o:NAMESPEC" (stdout), "e:NAMESPEC" (stderr), or "o:NAMESPEC NUMBER" for the stdout of one process
+// of an event listener.
 
 }  // namespace xsv::wire
