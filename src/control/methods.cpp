@@ -143,7 +143,11 @@ void Control::method_help(const Params& params, Reply reply)
     const auto* name = params[0].string();
     const Method* method = name != nullptr ? MethodTable::find(*name) : nullptr;
     if (method == nullptr) return refuse(reply, FaultCode::SignatureUnsupported);
-    answer(reply, method->help);
+    // Clients take the types from these lines.
+    std::string text = method->help;
+    const std::vector<std::string> types = text::words(method->signature);
+    for (std::size_t at = 1; at < types.size(); ++at) text += fmt::format("\n@param {} parameter{}", types[at], at);
+    answer(reply, text + fmt::format("\n@return {} result", types[0]));
 }
 
 void Control::method_signature(const Params& params, Reply reply)

@@ -365,6 +365,9 @@ class Methods(RpcCase):
         self.assertTrue(all(name.startswith("xsv.") for name in set(names[1]) - set(names[0])))
         for name in set(names[0]) & set(names[1]):
             self.call("system.methodSignature", name)
+            # The text is free; its tags are not.
+            tags = [re.findall(r"(?m)^\s*@(param|return)\s+(\w+)", answer) for answer in self.ask(post("/RPC2", xml("system.methodHelp", name)))]
+            self.assertEqual(*tags, name)
         for method in ("system.methodSignature", "system.methodHelp"):
             for params in (("nosuch",), ("supervisor._update",), (5,), (), ("a", "b")):
                 self.call(method, *params)
@@ -386,6 +389,8 @@ class Methods(RpcCase):
                 self.fault("supervisor." + method, value)
         for name in ("grp", "grp:", "grp:*", "many_00"):
             self.supervisor("getProcessInfo", name)
+        # For people, a name that fits one process only will do.
+        self.assertIn("grp:ga is running", self.ours.server().xsv.why("ga"))
 
     def test_information(self):
         for name in ("sleeper", "exited", "never-started", "missing", "many:many_01", "grp:ga", "nolog", "writer", "merged",
