@@ -104,6 +104,7 @@ private:
     void include_file(const std::string& name)
     {
         const auto text = surroundings_.read(name);
+        report_.included(name);
         // The rest of the configuration can do without this file; a reload is refused all the same.
         if (!text) return report_.mistake({name, 0}, "", "", text.error().message);
         const IniDocument document = parse_ini(*text, name);

@@ -35,14 +35,17 @@ public:
         if (!sections.all().empty() || !report_.is_fatal()) {
             read_daemon(sections);
             add_environment(names_, config_.daemon.environment);
-            ProgramReader programs(config_.daemon, names_, surroundings_, report_);
-            config_.groups = GroupReader(sections, names_, surroundings_, report_, programs).read();
+            // In the background the daemon works in `directory`, and relative logs of programs lie there.
+            Surroundings at_work = surroundings_;
+            if (!config_.daemon.nodaemon && !config_.daemon.directory.empty()) at_work.directory = config_.daemon.directory;
+            ProgramReader programs(config_.daemon, names_, at_work, report_);
+            config_.groups = GroupReader(sections, names_, at_work, report_, programs).read();
             read_servers(sections, "inet_http_server", ServerSpec::Kind::Inet, inet_server_keys());
             read_servers(sections, "unix_http_server", ServerSpec::Kind::Unix, unix_server_keys());
             for (const Section& section : sections.all()) check_words(section);
         }
         const bool fatal = report_.is_fatal();
-        return {std::move(config_), report_.take_mistakes(), report_.take_warnings(), fatal};
+        return {std::move(config_), report_.take_mistakes(), report_.take_warnings(), report_.take_included(), fatal};
     }
 
 private:
@@ -186,7 +189,19 @@ Loaded load(const std::string& file, const Overrides& overrides)
         const auto found = known.find(name);
         return found != known.end() ? found->second : known.emplace(name, find(name)).first->second;
     };
+    if (!overrides.directory.empty()) machine.directory = overrides.directory;
     return load(file, overrides, machine);
+}
+
+Status check_setting(const std::string& key, const std::string& value)
+{
+    const Surroundings machine = Surroundings::real();
+    DaemonSpec daemon;
+    std::vector<std::string> warnings;
+    const std::string section = "supervisord";
+    for (const auto& directive : daemon_keys())
+        if (directive.key == key) return directive.set(daemon, value, Setting{machine, warnings, section, key});
+    return fail("unknown key");
 }
 
 }  // namespace xsv::config

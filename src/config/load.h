@@ -11,18 +11,23 @@ namespace xsv::config {
 /// What the command line says over the file ("-l", "-e", …): key of [supervisord] -> value as written.
 struct Overrides {
     std::vector<std::pair<std::string, std::string>> values;
+    std::string directory;            ///< where relative paths begin; empty: the current directory
 };
 
 struct Loaded {
     Config config;
     std::vector<Mistake> mistakes;    ///< errors; at start, those of single programs also stand in ServiceSpec::broken
     std::vector<Mistake> warnings;    ///< unknown keys with the nearest known one, empty includes, …
+    std::vector<std::string> included;   ///< files beside the main one, in order
     bool fatal = false;               ///< [supervisord], a server section or the file itself is wrong: nothing can run
 };
 
 /// Reads the file and everything it includes; never throws, never stops at the first mistake.
 /// A caller that reloads treats any entry of `mistakes` as a refusal; a caller that starts goes on unless `fatal`.
 Loaded load(const std::string& file, const Overrides& overrides = {});
+
+/// Whether the value of a key of [supervisord] can be understood; the error is the setter's own.
+Status check_setting(const std::string& key, const std::string& value);
 
 /// The places Supervisor and we look at, in order (design.md 3); empty when none exists.
 std::string find_config_file(const std::string& program_path);

@@ -18,15 +18,19 @@ public:
     /// A mistake after which nothing can run.
     void fatal(const Place& place, std::string section, std::string key, std::string text);
 
+    void included(const std::string& file) { included_.push_back(file); }
+
     bool is_fatal() const { return fatal_; }
     /// The first mistake of the section in a sentence, with the number of others; empty when there is none.
     std::string verdict(const std::string& section) const;
 
     std::vector<Mistake> take_mistakes() { return std::move(mistakes_); }
     std::vector<Mistake> take_warnings() { return std::move(warnings_); }
+    std::vector<std::string> take_included() { return std::move(included_); }
 
 private:
     std::vector<Mistake> mistakes_, warnings_;
+    std::vector<std::string> included_;
     std::set<std::string> seen_;
     bool fatal_ = false;
 };

@@ -69,6 +69,9 @@ void Control::shutdown(const Params&, Reply reply)
 
 void Control::restart(const Params&, Reply reply)
 {
+    // Nothing is stopped for a configuration that could not start again.
+    if (const config::Loaded loaded = hooks_.load(); !loaded.mistakes.empty())
+        return refuse(reply, FaultCode::CantReread, mistakes_text(loaded.mistakes));
     answer(reply, true);
     hooks_.restart();
 }

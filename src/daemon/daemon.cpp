@@ -44,8 +44,24 @@ void log_servers(const std::vector<config::ServerSpec>& servers)
             continue;
         }
         log::info("RPC interface 'supervisor' initialized");
-        if (server.username.empty()) log::critical("Server '{}' running without any HTTP authentication checking", server.section);
+        if (server.username.empty()) log::critical("Server {} running without any HTTP authentication checking", text::repr(server.section));
     }
+}
+
+/// The soft limit the guardian was started with.
+std::int64_t original_file_limit()
+{
+    const char* soft = ::getenv("XSVD_NOFILE_SOFT");
+    return soft != nullptr ? text::to_int(soft).value_or(1024) : 1024;
+}
+
+std::string explain_server(const Error& error)
+{
+    if (error.code == EADDRINUSE)
+        return "Another program is already listening on a port that one of our HTTP servers is configured to use.  Shut this program down "
+               "first before starting supervisord. (" + error.message + ")";
+    if (error.code == 0) return error.message;
+    return fmt::format("Cannot open an HTTP server: socket.error reported errno.{} ({}): {}", errno_name(error.code), error.code, error.message);
 }
 
 std::string directory_of_executable()
@@ -75,6 +91,10 @@ std::optional<int> Daemon::prepare_first_start(engine::GuardianLink::Inheritance
     if (!config_.daemon.nodaemon && !detached_) return wire::kExitDetach;
 
     inherited_.add(std::move(inheritance.descriptors));
+    std::vector<std::string> infos;
+    for (const std::string& file : loaded->included) infos.push_back(fmt::format("Included extra file \"{}\" during parsing", file));
+    if (config_.daemon.uid && ::geteuid() != 0 && *config_.daemon.uid != ::geteuid())
+        return usage_error(program_, "Can't drop privilege as nonroot user");
     if (auto enough = check_limits(); !enough) return usage_error(program_, enough.error().message);
     if (auto taken = take_run_dir(); !taken) return usage_error(program_, taken.error().message);
     guardian_.hold(kLockKey, net::Held::Lock, lock_.get());
@@ -84,15 +104,22 @@ std::optional<int> Daemon::prepare_first_start(engine::GuardianLink::Inheritance
     table_.emplace(std::move(*table));
 
     apply_daemon_settings();
+    if (raise_process_limit()) infos.push_back(fmt::format("Increased RLIMIT_NPROC limit to {}", config_.daemon.minprocs));
+    if (raised_files()) infos.push_back(fmt::format("Increased RLIMIT_NOFILE limit to {}", config_.daemon.minfds));
     if (config_.daemon.uid) {
         if (::chown(run_dir_.c_str(), *config_.daemon.uid, config_.daemon.gid.value_or(static_cast<gid_t>(-1))) != 0)
             return usage_error(program_, fmt::format("giving {} to {}: {}", run_dir_, config_.daemon.user, errno_text(errno)));
         if (auto changed = sys::become(*config_.daemon.uid, config_.daemon.gid.value_or(*config_.daemon.uid), config_.daemon.groups); !changed)
             return usage_error(program_, changed.error().message);
+        infos.push_back(fmt::format("Set uid to user {} succeeded", *config_.daemon.uid));
     }
     open_log();
+    if (!config_.daemon.uid && ::geteuid() == 0)
+        log::critical("Supervisor is running as root.  Privileges were not dropped because no user is specified in the config file.  If you "
+                      "intend to run as root, you can set user=root in the config file to avoid this message.");
     for (const config::Mistake& mistake : loaded->mistakes) log::error("{}", mistake.message());
     for (const config::Mistake& warning : loaded->warnings) log::warn("{}", warning.message());
+    for (const std::string& info : infos) log::info("{}", info);
     clean_auto_logs();
     wire_together();
     return open_servers();
@@ -113,6 +140,7 @@ Status Daemon::prepare_recovery(engine::GuardianLink::Inheritance& inheritance)
     config_ = std::move(*config);
     run_dir_ = config_.daemon.rundir.empty() ? sys::default_run_dir(config_.file) : config_.daemon.rundir;
     apply_daemon_settings();
+    raise_process_limit();
     if (config_.daemon.uid)
         if (auto changed = sys::become(*config_.daemon.uid, config_.daemon.gid.value_or(*config_.daemon.uid), config_.daemon.groups); !changed)
             return changed;
@@ -143,6 +171,23 @@ Status Daemon::check_limits() const
     if (!reaches(files.rlim_max, standard.minfds))
         log::warn("only {} descriptors are allowed here: callers wait when they are used up", files.rlim_max);
     return {};
+}
+
+/// The programs inherit the limit, so it is raised before the daemon changes its user.
+bool Daemon::raise_process_limit() const
+{
+    rlimit processes{};
+    const auto wanted = static_cast<rlim_t>(config_.daemon.minprocs);
+    if (::getrlimit(RLIMIT_NPROC, &processes) != 0 || processes.rlim_cur >= wanted) return false;  // RLIM_INFINITY is the greatest
+    processes.rlim_cur = wanted;
+    processes.rlim_max = std::max(processes.rlim_max, wanted);
+    return ::setrlimit(RLIMIT_NPROC, &processes) == 0;
+}
+
+/// Ours is raised as far as it goes; what counts is the one the programs get.
+bool Daemon::raised_files() const
+{
+    return original_file_limit() < config_.daemon.minfds;
 }
 
 Status Daemon::open_table(sys::UniqueFd fd)
@@ -178,7 +223,6 @@ Status Daemon::take_run_dir()
 /// What [supervisord] says about this process itself.
 void Daemon::apply_daemon_settings()
 {
-    for (const auto& [name, value] : config_.daemon.environment) ::setenv(name.c_str(), value.c_str(), 1);
     if (!detached_) return;
     ::umask(config_.daemon.umask);
     if (!config_.daemon.directory.empty() && ::chdir(config_.daemon.directory.c_str()) != 0)
@@ -249,9 +293,8 @@ void Daemon::wire_together()
     engine::Surroundings& surroundings = context_->surroundings;
     surroundings.inherited = engine::inheritable_environment(environ);
     surroundings.null = null_.get();
-    const char* soft = ::getenv("XSVD_NOFILE_SOFT");
-    const auto original = soft != nullptr ? text::to_int(soft).value_or(1024) : 1024;
-    surroundings.nofile_soft = static_cast<rlim_t>(std::max(original, config_.daemon.minfds));
+    surroundings.nofile_soft = static_cast<rlim_t>(std::max(original_file_limit(), config_.daemon.minfds));
+    if (as_supervisord_) surroundings.name = "supervisord";
     surroundings.server_url = server_url();
 
     engine_ = std::make_unique<engine::Engine>(*context_, [this](const engine::ChildExit& exit, std::optional<std::uint32_t> slot) { on_other_exit(exit, slot); });
@@ -299,12 +342,7 @@ std::optional<int> Daemon::open_servers()
 {
     if (!recovering_) log_servers(config_.servers);
     auto prepared = web_link_->prepare(servers_of(config_));
-    if (!prepared && prepared.error().code == EADDRINUSE) {
-        // Supervisor's sentence, which scripts look for; then which port, and whose.
-        return usage_error(program_, "Another program is already listening on a port that one of our HTTP servers is configured to use.  "
-                                     "Shut this program down first before starting supervisord.\n" + prepared.error().message);
-    }
-    if (!prepared) return usage_error(program_, prepared.error().message);
+    if (!prepared) return usage_error(program_, explain_server(prepared.error()));
     (*prepared)();
     return std::nullopt;
 }
@@ -338,6 +376,7 @@ void Daemon::start_helpers()
 int Daemon::serve(const std::vector<int>& signals)
 {
     if (!recovering_) guardian_.hold(kTableKey, net::Held::Table, table_->fd());
+    if (detached_) sys::leave_terminal(null_.get());
     start_helpers();
     // The services own their specs from here on; two thousand of them twice are megabytes.
     config::Config services = config_;
@@ -345,6 +384,8 @@ int Daemon::serve(const std::vector<int>& signals)
     if (recovering_) {
         engine_->recover(std::move(services));
     } else {
+        if (detached_) log::info("daemonizing the supervisord process");
+        if (detached_ && !config_.daemon.directory.empty()) log::info("set current directory: {}", text::repr(config_.daemon.directory));
         write_pidfile();
         log::info("supervisord started with pid {}", ::getppid());
         engine_->start(std::move(services));
@@ -391,7 +432,7 @@ void Daemon::on_signal(int signal)
             if (engine_->is_shutting_down()) return log::warn("ignored SIGHUP indicating restart request (shutdown in progress)");
             if (!as_supervisord_) return reload();
             log::warn("received SIGHUP indicating restart request");
-            return restart();
+            return restart_if_possible();
         case SIGUSR2:
             log::info("received SIGUSR2 indicating log reopen request");
             log::reopen();
@@ -410,6 +451,14 @@ void Daemon::reload()
 void Daemon::shutdown(int exit_code)
 {
     engine_->shutdown([this, exit_code] { finish(exit_code); });
+}
+
+/// Nothing is stopped for a configuration that could not start again.
+void Daemon::restart_if_possible()
+{
+    const config::Loaded loaded = config::load(config_.file, options_.overrides);
+    if (loaded.mistakes.empty()) return restart();
+    log::error("the configuration cannot be used, so nothing is restarted:\n{}", control::mistakes_text(loaded.mistakes));
 }
 
 /// Everything stops; the next engine reads the files and starts anew. Sockets and lock stay held meanwhile.

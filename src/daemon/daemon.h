@@ -35,6 +35,7 @@ private:
     void on_other_exit(const engine::ChildExit& exit, std::optional<std::uint32_t> slot);
     void shutdown(int exit_code);
     void restart();
+    void restart_if_possible();
     void finish(int exit_code);
     void reload();
     void open_log();
@@ -43,6 +44,8 @@ private:
     Status take_run_dir();
     Status open_table(sys::UniqueFd fd);
     Status check_limits() const;
+    bool raise_process_limit() const;
+    bool raised_files() const;
     void apply_daemon_settings();
     void write_pidfile() const;
     void clean_auto_logs() const;

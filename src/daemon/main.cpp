@@ -50,6 +50,8 @@ int main(int argc, char** argv)
 {
     using namespace xsv;
     const std::string program = argc > 0 ? argv[0] : "xsvd";
+    const std::string name = program.substr(program.rfind('/') + 1);
+    if (name == "echo_supervisord_conf") return daemon::run_in_foreground({daemon::Options::Mode::PrintConfig}, program);
     auto options = daemon::parse_options(argc, argv);
     if (!options) return daemon::usage_error(program, options.error().message);
     if (options->mode != daemon::Options::Mode::Serve) return daemon::run_in_foreground(*options, program);
@@ -58,7 +60,7 @@ int main(int argc, char** argv)
     ignore_signals();
     reset_oom_score();
     ::fcntl(wire::kGuardianFd, F_SETFD, FD_CLOEXEC);
-    const bool as_supervisord = program.substr(program.rfind('/') + 1) == "supervisord";
+    const bool as_supervisord = name == "supervisord";
     engine::GuardianLink guardian{sys::UniqueFd(wire::kGuardianFd)};
     daemon::Daemon daemon(std::move(*options), program, as_supervisord, guardian);
     auto inheritance = guardian.receive([&](auto& so_far, const engine::ChildExit& exit) { daemon.record_unread(so_far, exit); });

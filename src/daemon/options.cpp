@@ -1,6 +1,7 @@
 #include "daemon/options.h"
 
 #include <array>
+#include <filesystem>
 
 #include <getopt.h>
 
@@ -45,21 +46,64 @@ constexpr auto kOptions = std::to_array<Known>({
     {"help", 'h', no_argument, nullptr, "print this text"},
 });
 
+/// "-l" or "--logfile", whatever was written behind it or left out of it.
+std::string option_text(const Known& known, std::string_view written)
+{
+    return written.starts_with("--") ? fmt::format("--{}", known.name) : fmt::format("-{}", static_cast<char>(known.letter));
+}
+
+Status override_key(Options& options, const Known& known, const std::string& option, const std::string& written)
+{
+    const std::string value = known.argument == no_argument ? "true" : written;
+    for (const auto& [key, earlier] : options.overrides.values)
+        if (key == known.key) return fail("conflicting command line option {}", text::repr(option));
+    // As in Supervisor, a user is looked up later.
+    const bool later = known.letter == 'u';
+    if (auto good = later ? Status{} : config::check_setting(known.key, value); !good)
+        return fail("invalid value for {} {}: {}", option, text::repr(written), good.error().message);
+    options.overrides.values.emplace_back(known.key, value);
+    return {};
+}
+
+/// What getopt(3) did not take, in the words of Python's.
+std::string unknown_option(std::string_view written, int letter)
+{
+    if (!written.starts_with("--")) return fmt::format("option -{} not recognized", static_cast<char>(letter));
+    const std::string_view name = written.substr(0, written.find('='));
+    std::vector<std::string_view> meant;
+    for (const Known& known : kOptions)
+        if (std::string_view(known.name).starts_with(name.substr(2))) meant.push_back(known.name);
+    if (meant.size() > 1) return fmt::format("option {} not a unique prefix", name);
+    if (meant.size() == 1) return fmt::format("option --{} must not have an argument", meant.front());
+    return fmt::format("option {} not recognized", name);
+}
+
+std::string missing_argument(std::string_view written, int letter)
+{
+    for (const Known& known : kOptions)
+        if (known.letter == letter && written.starts_with("--")) return fmt::format("option --{} requires argument", known.name);
+    return fmt::format("option -{} requires argument", static_cast<char>(letter));
+}
+
 }  // namespace
 
 std::string usage_text(const std::string& program)
 {
-    std::string text = "usage: " + program + " [options]\n\nHolds sockets, starts programs on demand and keeps them running.\n\n";
+    std::string text = program + " -- hold sockets, start programs on demand and keep them running.\n\nUsage: " + program + " [options]\n\nOptions:\n";
     for (const Known& known : kOptions) {
-        const std::string letter = known.letter < 256 ? fmt::format("-{}, ", static_cast<char>(known.letter)) : "    ";
-        text += fmt::format("  {}--{:<17} {}\n", letter, known.name, known.help);
+        if (known.letter < 256) text += fmt::format("-{}/", static_cast<char>(known.letter));
+        // "FILE  what it is for": the value's name belongs to the option.
+        const std::string_view help = known.help;
+        const auto gap = known.argument == no_argument ? std::string_view::npos : help.find("  ");
+        if (gap == std::string_view::npos) text += fmt::format("--{} -- {}\n", known.name, help);
+        else text += fmt::format("--{}{}{} -- {}\n", known.name, help.starts_with('[') ? "" : " ", help.substr(0, gap), help.substr(gap + 2));
     }
     return text;
 }
 
 Result<Options> parse_options(int argc, char** argv)
 {
-    std::string letters = ":";  // errors are ours to word
+    std::string letters = "+:";  // errors are ours to word, and the first word that is no option ends the options
     std::vector<option> longs;
     for (const Known& known : kOptions) {
         longs.push_back({known.name, known.argument, nullptr, known.letter});
@@ -71,6 +115,8 @@ Result<Options> parse_options(int argc, char** argv)
     letters += '?';
 
     Options options;
+    std::error_code error;
+    options.overrides.directory = std::filesystem::current_path(error).string();
     ::optind = 1;
     ::opterr = 0;
     for (;;) {
@@ -84,9 +130,12 @@ Result<Options> parse_options(int argc, char** argv)
                     options.mode = Options::Mode::Help;
                     return options;
                 }
-                return fail("option {} not recognized", argv[at]);
-            case ':': return fail("option {} requires argument", argv[at]);
-            case 'c': options.config_file = value; continue;
+                return fail("{}", unknown_option(argv[at], ::optopt));
+            case ':': return fail("{}", missing_argument(argv[at], ::optopt));
+            case 'c':
+                if (!options.config_file.empty()) return fail("conflicting command line option {}", text::repr(option_text(kOptions[0], argv[at])));
+                options.config_file = value;
+                continue;
             case 'h': options.mode = Options::Mode::Help; return options;
             case 'v': options.mode = Options::Mode::Version; return options;
             case kPrintConfig: options.mode = Options::Mode::PrintConfig; return options;
@@ -103,9 +152,7 @@ Result<Options> parse_options(int argc, char** argv)
         }
         for (const Known& known : kOptions) {
             if (known.letter != letter) continue;
-            for (const auto& [key, earlier] : options.overrides.values)
-                if (key == known.key && earlier != value) return fail("conflicting command line option '{}'", argv[at]);
-            options.overrides.values.emplace_back(known.key, known.argument == no_argument ? "true" : value);
+            if (auto taken = override_key(options, known, option_text(known, argv[at]), value); !taken) return tl::unexpected(std::move(taken).error());
         }
         if (letter == 'n') options.nodaemon = true;
     }

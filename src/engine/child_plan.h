@@ -16,6 +16,7 @@ struct Surroundings {
     config::Environment inherited;   ///< what the daemon was started with, less what is meant for the daemon itself
     std::string server_url;          ///< SUPERVISOR_SERVER_URL, empty: none
     int null = -1;                   ///< /dev/null, open for reading and writing
+    std::string name = "xsvd";       ///< what our own processes begin with in the process list
     rlim_t nofile_soft = 1024;       ///< the soft limit programs get: ours is raised, and select() fails above 1,024
 };
 

@@ -64,7 +64,7 @@ Status Helper::try_spawn()
 
     sys::ChildPlan plan;
     plan.path = settings_.path;
-    plan.argv = {"xsvd: " + settings_.name};
+    plan.argv = {context_.surroundings.name + ": " + settings_.name};
     for (const auto& [name, value] : context_.surroundings.inherited) plan.environment.push_back(name + "=" + value);
     const int null = context_.surroundings.null;
     plan.moves = {{null, 0}, {settings_.inherits_output ? 1 : null, 1}, {settings_.inherits_output ? 2 : null, 2},

@@ -116,6 +116,9 @@ Result<ServiceStreams::ChildEnds> ServiceStreams::open_child_ends(const config::
 
 Status ServiceStreams::write_stdin(std::string_view bytes)
 {
+    // The kernel keeps what the program has not read yet, so that it outlives us: the pipe grows as far as it may. All or
+    // nothing: whoever is refused can send the same text again.
+    if (!sys::make_room(in_.get(), bytes.size())) return fail("the program does not read its stdin: {} more bytes do not fit", bytes.size());
     const ssize_t written = ::write(in_.get(), bytes.data(), bytes.size());
     if (written == static_cast<ssize_t>(bytes.size())) return {};
     return fail_errno("writing to stdin", written < 0 ? errno : EAGAIN);

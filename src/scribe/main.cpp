@@ -10,7 +10,7 @@
 
 #include <fcntl.h>
 
-int main(int argc, char** argv)
+int main()
 {
     using namespace xsv;
     if (::fcntl(wire::kChannelFd, F_SETFD, FD_CLOEXEC) < 0) {
@@ -20,7 +20,6 @@ int main(int argc, char** argv)
     // The engine says when to end. SIGXFSZ: a log at its size limit is an error of one write, not the end of all logs.
     for (const int signal : {SIGPIPE, SIGHUP, SIGINT, SIGQUIT, SIGXFSZ, SIGUSR1, SIGUSR2}) std::signal(signal, SIG_IGN);
     sys::raise_nofile();
-    sys::set_process_title(argc, argv, "xsvd: scribe");
     try {
         const auto loop = event::make_loop();
         const scribe::Scribe scribe(*loop, sys::UniqueFd(wire::kChannelFd));

@@ -36,6 +36,8 @@ Result<std::string> read_sealed(int fd, std::size_t limit = 64 << 20);
 /// from it by open_pipe_end. `size` is asked for with F_SETPIPE_SZ and halved until the kernel agrees.
 Result<UniqueFd> make_pipe(std::size_t size);
 Result<UniqueFd> open_pipe_end(int pipe, bool for_writing);
+/// Whether so many bytes fit into the pipe now, all of them; it is made larger where that helps, up to 8 MiB.
+bool make_room(int pipe, std::size_t bytes);
 
 /// Opens a log file for writing by rules L1 and L2 (no links, regular or a character device / pipe such as /dev/stdout;
 /// directories writable by others refused as root). Not O_APPEND: the caller keeps the offset (rule L4).

@@ -1,6 +1,7 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -65,6 +66,20 @@ Result<UniqueFd> open_pipe_end(int pipe, bool for_writing)
     UniqueFd end(::open(own_path(pipe).c_str(), (for_writing ? O_WRONLY : O_RDONLY) | O_CLOEXEC));
     if (!end) return fail_errno("opening a pipe through /proc/self/fd", errno);
     return end;
+}
+
+bool make_room(int pipe, std::size_t bytes)
+{
+    constexpr int kLargest = 8 << 20;
+    constexpr std::size_t kPage = 4096;
+    int unread = 0;
+    if (::ioctl(pipe, FIONREAD, &unread) < 0) return false;
+    // A write goes on in the last page only if its first part fits there: two pages side by side hold more than one page's bytes.
+    const std::size_t used = unread == 0 ? 0 : 2 * (static_cast<std::size_t>(unread) / kPage) + 2;
+    const std::size_t wanted = (used + (bytes + kPage - 1) / kPage) * kPage;
+    const int size = ::fcntl(pipe, F_GETPIPE_SZ);
+    if (size >= 0 && static_cast<std::size_t>(size) >= wanted) return true;
+    return wanted <= kLargest && ::fcntl(pipe, F_SETPIPE_SZ, static_cast<int>(wanted)) >= 0;
 }
 
 }  // namespace xsv::sys

@@ -279,4 +279,9 @@ std::unique_ptr<Processes> kernel_processes(bool parent_is_guardian)
     return std::make_unique<KernelProcesses>(parent_is_guardian);
 }
 
+void leave_terminal(int null)
+{
+    for (int fd = 0; fd <= 2; ++fd) ::dup2(null, fd);
+}
+
 }  // namespace xsv::sys

@@ -106,4 +106,7 @@ public:
 /// The real one. `parent_is_guardian` false (tests, `xsvctl run`): plain children of the caller.
 std::unique_ptr<Processes> kernel_processes(bool parent_is_guardian);
 
+/// 0, 1 and 2 become /dev/null: nothing is left to be said there, and whoever reads it should find its end.
+void leave_terminal(int null);
+
 }  // namespace xsv::sys

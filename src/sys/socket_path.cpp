@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "sys/diagnostics.h"
 #include "sys/socket_address.h"
@@ -59,6 +60,7 @@ Status remove_stale(const Endpoint& endpoint, const SocketAddress& address)
     }
     if (errno == ENOENT) return {};
     if (errno != ECONNREFUSED) return in_use(endpoint, {});  // EAGAIN: its queue is full; EPROTOTYPE: a socket of another type
+    log::info("Unlinking stale socket {}", endpoint.path);
     if (::unlink(endpoint.path.c_str()) < 0 && errno != ENOENT) return fail_errno("removing the stale socket " + endpoint.path, errno);
     return {};
 }

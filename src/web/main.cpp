@@ -8,7 +8,7 @@
 #include "web/process.h"
 #include "wire/messages.h"
 
-int main(int argc, char** argv)
+int main()
 {
     using namespace xsv;
     struct stat info {};
@@ -17,7 +17,6 @@ int main(int argc, char** argv)
         return 2;
     }
     web::restrict_process();
-    web::set_title(argc, argv);
     const auto loop = event::make_loop();
     web::Door door(*loop, sys::UniqueFd(wire::kChannelFd), web::Settings{}, [&] { loop->stop(); });
     log::divert([&](log::Level level, std::string_view line) { door.log(level, line); });

@@ -14,7 +14,6 @@ namespace {
 
 /// 512 clients, 64 followers' pipes, the servers, and some of our own.
 constexpr rlim_t kMaxDescriptors = 1024;
-constexpr std::string_view kTitle = "xsvd: web";
 
 void limit(int resource, rlim_t most)
 {
@@ -38,16 +37,6 @@ void restrict_process()
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-}
-
-void set_title(int argc, char** argv)
-{
-    ::prctl(PR_SET_NAME, "xsvd-web", 0, 0, 0);
-    if (argc < 1) return;
-    // The arguments lie one behind the other; the kernel shows what stands there.
-    const std::size_t room = static_cast<std::size_t>(argv[argc - 1] + std::strlen(argv[argc - 1]) - argv[0]);
-    std::memset(argv[0], 0, room);
-    std::memcpy(argv[0], kTitle.data(), std::min(room, kTitle.size()));
 }
 
 }  // namespace xsv::web

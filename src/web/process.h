@@ -6,7 +6,4 @@ namespace xsv::web {
 /// them, writing files, more descriptors than its clients need. The signals of a terminal are left to the engine.
 void restrict_process();
 
-/// "xsvd: web" in the process list, in place of the arguments.
-void set_title(int argc, char** argv);
-
 }  // namespace xsv::web

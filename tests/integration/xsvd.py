@@ -230,7 +230,7 @@ class Daemon:
     """One xsvd. `config` holds the programs; @DIR@ in it is the temporary folder. `supervisord` is added to [supervisord]."""
 
     def __init__(self, config="", *, supervisord="", folder=None, args=(), env=None, wrapper=(), preexec=None, control=True,
-                 wait=True):
+                 wait=True, program=None, before=None):
         self.own_folder = folder is None
         self.dir = Path(folder or tempfile.mkdtemp(prefix="xsvd-"))
         self.socket, self.log, self.config = str(self.dir / "ctl.sock"), self.dir / "xsvd.log", self.dir / "xsvd.conf"
@@ -239,10 +239,12 @@ class Daemon:
         self.stdout = bytearray()
         (self.dir / "logs").mkdir(exist_ok=True)
         self.write(config)
+        if before:
+            before(self)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("SUPERVISOR_", "LISTEN_", "NOTIFY_"))}
         environment.update(env or {})
         self.process = subprocess.Popen(
-            [*wrapper, str(XSVD), "-n", "-c", str(self.config), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [*wrapper, str(program or XSVD), "-n", "-c", str(self.config), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env=environment, preexec_fn=preexec, cwd=self.dir, start_new_session=True)
         self.pid = self.process.pid
         self.reader = threading.Thread(target=self._read_stdout, daemon=True)

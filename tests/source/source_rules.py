@@ -27,9 +27,9 @@ DESCRIPTOR_CALLS = {
 STANDARD_DESCRIPTORS = "open_standard_descriptors()"
 # In a child before exec, dup2 is what gives a program its descriptors.
 MAY_DUP2 = ("src/sys/processes.cpp", "src/sys/child.cpp", "src/guardian/")
-MAY_EXEC = ("src/sys/processes.cpp", "src/sys/child.cpp", "src/guardian/", "src/xsvctl/daemon_program.cpp")
+MAY_EXEC = ("src/sys/processes.cpp", "src/sys/child.cpp", "src/guardian/", "src/xsvctl/daemon_program.cpp", "src/pidproxy/")
 # Asks directory services, which may hang, in a process that only answers and ends.
-MAY_FORK = ("src/sys/users.cpp",)
+MAY_FORK = ("src/sys/users.cpp", "src/pidproxy/main.cpp")
 MAY_CLONE = ("src/sys/processes.cpp",)
 MAY_READ_WALL_CLOCK = ("src/base/time.cpp", "src/base/log.cpp")
 GUARDIAN_LINES = 600

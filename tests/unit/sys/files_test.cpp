@@ -174,6 +174,23 @@ TEST_CASE("sealed memory cannot be changed, and nothing else is taken for it", "
     CHECK_FALSE(sys::read_sealed(file.get()));
 }
 
+TEST_CASE("a pipe has room for all of a text or says that it has none", "[sys][files]")
+{
+    auto pipe = sys::make_pipe(4096);
+    REQUIRE(pipe.has_value());
+    REQUIRE(sys::make_room(pipe->get(), 100'000));
+    const std::string text(100'000, 'x');
+    CHECK(::write(pipe->get(), text.data(), text.size()) == 100'000);
+    // Texts of a little more than half a page lie in a page each.
+    int fitted = 0;
+    while (fitted < 5000 && sys::make_room(pipe->get(), 2049)) {
+        REQUIRE(::write(pipe->get(), text.data(), 2049) == 2049);
+        ++fitted;
+    }
+    CHECK(fitted > 100);
+    CHECK_FALSE(sys::make_room(pipe->get(), 16 << 20));
+}
+
 TEST_CASE("a pipe is one descriptor that never ends", "[sys][files]")
 {
     auto pipe = sys::make_pipe(256 << 10);
