@@ -105,7 +105,8 @@ public:
     }
     Status adjust(int, const sys::Endpoint&, const sys::SocketOptions&) override { return {}; }
     void remove_path(int, const sys::Endpoint&) override {}
-    Status set_nonblocking(int, bool) override { return {}; }
+    int blocking_set = 0;                   ///< how often O_NONBLOCK was set or cleared
+    Status set_nonblocking(int, bool) override { return ++blocking_set, Status{}; }
     std::string repair(int, const sys::Endpoint&, const sys::SocketOptions&) override { return {}; }
     Result<int> connections(int, const sys::Endpoint&) override { return established; }
     Result<sys::QueueLength> queue(int fd, const sys::Endpoint&) override { return sys::QueueLength{queues_[fd], 0}; }

@@ -123,3 +123,13 @@ TEST_CASE("the socket of an fcgi-program closes first when the daemon ends", "[e
     world.exit(world.pid("php:php_0"));
     CHECK(ended);
 }
+
+TEST_CASE("a start leaves O_NONBLOCK of a shared socket to the processes that use it", "[engine][fcgi]")
+{
+    World world({fcgi("php_0"), fcgi("php_1")});
+    CHECK(world.sockets.blocking_set == 1);  // for the first of them: the socket was opened non-blocking
+    world.kill(world.pid("php:php_0"), SIGSEGV);
+    world.loop.advance(2s);
+    REQUIRE(world.pid("php:php_0") > 0);
+    CHECK(world.sockets.blocking_set == 1);
+}
