@@ -182,7 +182,9 @@ void Writer::serve(Sink& sink)
     const Time now = loop_->now();
     const Sink::Turn turn = sink.turn(now);
     if (sink.has_left()) return finish(sink);
-    const bool busy = now - std::exchange(sink.last_move, turn == Sink::Turn::empty ? sink.last_move : now) < kBusy;
+    // A listener's next event waits for its answer.
+    const bool busy = now - std::exchange(sink.last_move, turn == Sink::Turn::empty ? sink.last_move : now) < kBusy &&
+                      !sink.settings().listener;
     switch (turn) {
         case Sink::Turn::more:
         case Sink::Turn::empty: set_mode(sink, Sink::Mode::watched); break;
