@@ -196,7 +196,7 @@ constexpr Directive<S> kProgramKeys[] = {
     {"stdout_logfile_backups", set_at_least<0, &S::output, kOut, &LogSink::backups>, form::kNumber, "10",
      "old files to keep"},
     {"stdout_capture_maxbytes", set_by<parse_byte_size, &S::output, kOut, &LogSink::capture_maxbytes>, form::kBytes,
-     "0", "size of the capture buffer for communication events; 0: off", Scope::Program},
+     "0", "size of the capture buffer for communication events, at most 8MB; 0: off", Scope::Program},
     {"stdout_events_enabled", set<&S::output, kOut, &LogSink::events_enabled>, form::kYesNo, "no",
      "emit events for stdout", Scope::Program},
     {"stderr_syslog", set<&S::output, kErr, &LogSink::syslog>, form::kYesNo, "no", "stderr also to syslog"},
@@ -206,7 +206,7 @@ constexpr Directive<S> kProgramKeys[] = {
     {"stderr_logfile_backups", set_at_least<0, &S::output, kErr, &LogSink::backups>, form::kNumber, "10",
      "old files to keep"},
     {"stderr_capture_maxbytes", set_by<parse_byte_size, &S::output, kErr, &LogSink::capture_maxbytes>, form::kBytes,
-     "0", "size of the capture buffer for communication events; 0: off", Scope::Program},
+     "0", "size of the capture buffer for communication events, at most 8MB; 0: off", Scope::Program},
     {"stderr_events_enabled", set<&S::output, kErr, &LogSink::events_enabled>, form::kYesNo, "no",
      "emit events for stderr", Scope::Program},
 };

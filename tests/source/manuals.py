@@ -81,7 +81,7 @@ class Tables:
         return " ".join(words)
 
     def option_items(self, program):
-        pattern = {"xsvd": r"^  (?:-(\w), |    )--([\w-]+) +(\[=[A-Z]+\]|[A-Z]+)?(?: ) *(.+)$",
+        pattern = {"xsvd": r"^(?:-(\w)/)?--([\w-]+) ?(\[=[A-Z]+\]|[A-Z]+)? -- (.+)$",
                    "xsvctl": r"^(?:-(\w)/)?--([\w-]+)(?: ([A-Z]+))? +(.+)$"}[program]
         for letter, name, argument, text in sorted(re.findall(pattern, self.usages[program], re.MULTILINE), key=lambda found: found[0] or found[1]):
             if "without effect" not in text:
