@@ -234,6 +234,10 @@ void Events::fit_all()
 void Events::forget(const std::string& group)
 {
     if (!pools_.contains(group)) return;
+    std::vector<std::string> boxes;
+    for (const auto& [namespec, box] : outboxes_)
+        if (namespec == group || namespec.starts_with(group + ":")) boxes.push_back(namespec);
+    for (const std::string& namespec : boxes) drop_outbox(namespec);
     act({"gone", group});
     commit();
     watch_clock();

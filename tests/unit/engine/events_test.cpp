@@ -278,8 +278,10 @@ TEST_CASE("a reload tells of groups and fits the pools", "[events][reload]")
     CHECK(world.pid("ear") == pid);
     CHECK(drain(world, "ear") == Events{"PROCESS_GROUP_ADDED groupname:new\n", "PROCESS_GROUP_REMOVED groupname:web\n"});
     CHECK(world.engine().events().pool("ear")->buffer_size() == 7);
+    CHECK(world.keeper.held.contains("b:ear"));
     REQUIRE(world.reload({quick("new")}));
     CHECK(world.engine().events().pool("ear") == nullptr);
+    CHECK_FALSE(world.keeper.held.contains("b:ear"));
 }
 
 TEST_CASE("a listener is told of everybody's end before its own, but not for ever", "[events][shutdown]")
@@ -303,4 +305,26 @@ TEST_CASE("a listener is told of everybody's end before its own, but not for eve
     CHECK(world.processes.live[ear].signals == std::vector{SIGTERM});
     world.kill(ear, SIGTERM);
     CHECK(ended);
+}
+
+TEST_CASE("an answer that a killed engine had handled is not taken for the next one", "[events][crash]")
+{
+    World world({listener("ear", {"REMOTE_COMMUNICATION"})});
+    ready_and_drain(world, "ear");
+    const auto answer = [&](std::uint64_t number) {
+        world.engine().events().on_output(world.at("ear").streams().sink_key('o'), "RESULT 2\nOKREADY\n", false, {77, number});
+        world.loop.settle();
+    };
+    for (const char* data : {"1", "2", "3"}) world.engine().events().remote("n", data);
+    world.loop.settle();
+    CHECK(stdin_of(world, "ear").ends_with("\n1"));
+    answer(5);
+    CHECK(stdin_of(world, "ear").ends_with("\n2"));
+    world.crash();
+    answer(5);  // the channel has it still
+    CHECK(stdin_of(world, "ear").empty());
+    CHECK(world.engine().events().pool("ear")->state("ear") == engine::ListenerState::Busy);
+    answer(6);
+    CHECK(stdin_of(world, "ear").ends_with("\n3"));
+    CHECK(world.engine().events().pool("ear")->queued() == 0);
 }
