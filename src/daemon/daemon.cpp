@@ -59,7 +59,7 @@ std::string explain_server(const Error& error)
 {
     if (error.code == EADDRINUSE)
         return "Another program is already listening on a port that one of our HTTP servers is configured to use.  Shut this program down "
-               "first before starting supervisord. (" + error.message + ")";
+               "first before starting supervisord.\n" + error.message;   // Supervisor's sentence; then which port, and whose
     if (error.code == 0) return error.message;
     return fmt::format("Cannot open an HTTP server: socket.error reported errno.{} ({}): {}", errno_name(error.code), error.code, error.message);
 }

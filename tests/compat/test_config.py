@@ -63,7 +63,7 @@ def understood(options, supervisor):
         "warnings": options.parse_warnings,
         "supervisord": daemon,
         "servers": [server_value(each) for each in options.server_configs],
-        "groups": [{"name": group.name, "priority": group.priority, "processes": [process_value(each, supervisor) for each in sorted(group.process_configs)]}
+        "groups": [{"name": group.name, "priority": group.priority, "processes": [process_value(each, supervisor) for each in sorted(group.process_configs, key=lambda config: config.priority)]}
                    for group in options.process_group_configs],
     }
 
