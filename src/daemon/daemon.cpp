@@ -301,6 +301,7 @@ void Daemon::wire_together()
     scribe_link_.follow_output([this](const std::string& key, std::string_view data, bool captured, const engine::MessageOrigin& origin) {
         engine_->events().on_output(key, data, captured, origin);
     });
+    scribe_link_.follow_ends([this](const std::string& key, const engine::MessageOrigin& origin) { engine_->events().on_ended(key, origin); });
     control::DaemonHooks hooks;
     hooks.version = XSV_VERSION;
     hooks.pid = ::getppid();

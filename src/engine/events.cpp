@@ -12,6 +12,7 @@ using config::EventType;
 using wire::Value;
 
 constexpr const char* kStoreKey = "events";
+constexpr Duration kLastOutput = std::chrono::seconds(1);   // for which the announcement of an end waits
 constexpr std::size_t kCompactAt = 4u << 20;   // bytes of records; most of them are history by then
 
 EventType type_of(SupervisorState state)
@@ -47,6 +48,11 @@ const config::Listener* listener_of(const Group& group)
     if (group.services.empty()) return nullptr;
     const auto& listener = group.services.front()->spec().listener;
     return listener ? &*listener : nullptr;
+}
+
+std::string namespec_of(std::string_view sink_key)
+{
+    return sink_key.size() < 3 ? std::string() : std::string(sink_key.substr(2, sink_key.find(' ') - 2));
 }
 
 std::string outbox_key(const std::string& namespec) { return "b:" + namespec; }
@@ -100,7 +106,7 @@ bool Events::is_working(std::string_view name)
     return std::any_of(group->services.begin(), group->services.end(), [&](const auto& service) {
         const ListenerState state = queue.state(service->spec().name);
         const bool is_up = service->supervisor_state() == SupervisorState::Running && live_pid(service->state());
-        return is_up && state != ListenerState::Unknown && (queue.queued() > 0 || state == ListenerState::Busy);
+        return is_up && state != ListenerState::Unknown && (queue.queued() > 0 || state == ListenerState::Busy || !held_.empty());
     });
 }
 
@@ -117,18 +123,69 @@ void Events::emit(EventType type, std::string payload)
     if (static_cast<std::int64_t>(next_serial_) != serial) dispatch_soon();
 }
 
-void Events::announce(Service& service, SupervisorState before)
+void Events::announce(Service& service, SupervisorState before, std::vector<std::string> ended_streams)
 {
     const SupervisorState now = service.supervisor_state();
     if (now == before) return;
-    emit(type_of(now), state_payload(service, before));
-    act({"state", service.spec().namespec(), static_cast<std::int64_t>(now)});
+    const std::string namespec = service.spec().namespec();
+    if (ended_streams.empty() && !held_.contains(namespec)) {
+        emit(type_of(now), state_payload(service, before));
+    } else {
+        act({"hold", namespec, static_cast<std::int64_t>(type_of(now)), state_payload(service, before), std::int64_t{pid_of(service)},
+             Value::Array(ended_streams.begin(), ended_streams.end())});
+        await_streams(namespec);
+    }
+    act({"state", namespec, static_cast<std::int64_t>(now)});
+}
+
+/// Not for ever: the scribe may be away, or held up by a disk.
+void Events::await_streams(const std::string& namespec)
+{
+    event::WatchPtr& timer = held_.find(namespec)->second.timer;
+    if (timer != nullptr) return;
+    timer = context_.loop.after(kLastOutput, namespec + " last output", [this, namespec] {
+        release(std::string(namespec), true);
+        commit();
+    });
+}
+
+void Events::release(const std::string& namespec, bool all)
+{
+    auto found = held_.find(namespec);
+    while (found != held_.end() && (all || found->second.events.front().streams.empty())) {
+        HeldEvent first = found->second.events.front();
+        act({"free", namespec});
+        emit(first.type, std::move(first.payload));
+        found = held_.find(namespec);
+    }
+}
+
+void Events::release_group(const std::string& group)
+{
+    std::vector<std::string> names;
+    for (const auto& [namespec, held] : held_)
+        if (namespec == group || namespec.starts_with(group + ":")) names.push_back(namespec);
+    for (const std::string& name : names) release(name, true);
+}
+
+void Events::on_ended(std::string_view key, const MessageOrigin& origin)
+{
+    if (pools_.empty() || is_known(origin)) return;
+    const std::string namespec = namespec_of(key);
+    if (const auto found = held_.find(namespec); found != held_.end()) {
+        act({"last", namespec, key});
+        found->second.timer.reset();
+        release(namespec, false);
+        if (held_.contains(namespec)) await_streams(namespec);
+    }
+    commit();
 }
 
 void Events::on_changed(Service& service)
 {
+    auto ended_streams = service.take_ended_streams();
     if (pools_.empty()) return;
-    announce(service, service.announced_before());
+    announce(service, service.announced_before(), std::move(ended_streams));
     follow_listener(service);
     commit();
 }
@@ -156,6 +213,7 @@ void Events::group_added(const std::string& name)
 
 void Events::group_removed(const std::string& name)
 {
+    release_group(name);
     emit(EventType::ProcessGroupRemoved, fmt::format("groupname:{}\n", name));
     commit();
 }
@@ -175,13 +233,27 @@ void Events::remote(std::string_view type, std::string_view data)
 void Events::on_output(std::string_view key, std::string_view data, bool captured, const MessageOrigin& origin)
 {
     if (pools_.empty() || key.size() < 3 || (key[0] != 'o' && key[0] != 'e')) return;
-    if (origin.number != 0) {
-        if (origin.pid == seen_.pid && origin.number <= seen_.number) return;
-        act({"seen", std::int64_t{origin.pid}, static_cast<std::int64_t>(origin.number)});
-    }
-    const std::string_view namespec = key.substr(2, key.find(' ') == std::string_view::npos ? key.npos : key.find(' ') - 2);
-    if (Service* service = engine_.find(namespec)) take_output(*service, key, data, captured);
+    if (is_known(origin)) return;
+    if (Service* service = engine_.find(namespec_of(key))) take_output(*service, key, data, captured);
     commit();
+}
+
+/// A message that an engine before us has handled.
+bool Events::is_known(const MessageOrigin& origin)
+{
+    if (origin.number == 0) return false;
+    if (origin.pid == seen_.pid && origin.number <= seen_.number) return true;
+    act({"seen", std::int64_t{origin.pid}, static_cast<std::int64_t>(origin.number)});
+    return false;
+}
+
+/// The next process may run already while what the last one wrote is still coming.
+pid_t Events::writer_of(const Service& service, std::string_view key) const
+{
+    if (const auto found = held_.find(service.spec().namespec()); found != held_.end())
+        for (const HeldEvent& event : found->second.events)
+            if (std::find(event.streams.begin(), event.streams.end(), key) != event.streams.end()) return event.pid;
+    return pid_of(service);
 }
 
 void Events::take_output(Service& service, std::string_view key, std::string_view data, bool captured)
@@ -196,7 +268,7 @@ void Events::take_output(Service& service, std::string_view key, std::string_vie
     }
     const config::LogSink& sink = is_out ? spec.output.out : spec.output.err;
     const char* channel = is_out ? "stdout" : "stderr";
-    const std::string head = fmt::format("processname:{} groupname:{} pid:{}", spec.name, spec.group, pid_of(service));
+    const std::string head = fmt::format("processname:{} groupname:{} pid:{}", spec.name, spec.group, writer_of(service, key));
     if (captured) {
         log::debug("'{}' {} emitted a comm event", spec.name, channel);
         emit(is_out ? EventType::ProcessCommunicationStdout : EventType::ProcessCommunicationStderr, head + "\n" + as_text(data));
@@ -401,7 +473,40 @@ bool Events::apply(const Value& value)
         ticks_.restore(starts);
         return true;
     }
+    if (*word == "hold" || *word == "last" || *word == "free") return apply_to_held(*word, *record);
     return apply_to_pool(*word, *record);
+}
+
+bool Events::apply_to_held(const std::string& word, const Value::Array& record)
+{
+    const std::string* namespec = record.size() > 1 ? record[1].string() : nullptr;
+    if (namespec == nullptr) return false;
+    if (word == "hold") {
+        if (record.size() != 6) return false;
+        const auto *type = record[2].integer(), *pid = record[4].integer();
+        const auto* payload = record[3].string();
+        const auto* keys = record[5].array();
+        if (type == nullptr || payload == nullptr || pid == nullptr || keys == nullptr) return false;
+        if (*type < 0 || *type >= static_cast<std::int64_t>(config::kEventNames.size())) return false;
+        HeldEvent event{static_cast<EventType>(*type), *payload, static_cast<pid_t>(*pid), {}};
+        for (const Value& key : *keys)
+            if (key.string() != nullptr) event.streams.push_back(*key.string());
+        held_[*namespec].events.push_back(std::move(event));
+        return true;
+    }
+    const auto found = held_.find(*namespec);
+    if (found == held_.end()) return false;
+    auto& events = found->second.events;
+    if (word == "free") {
+        events.pop_front();
+        if (events.empty()) held_.erase(found);
+        return true;
+    }
+    const std::string* key = record.size() > 2 ? record[2].string() : nullptr;
+    if (key == nullptr) return false;
+    for (HeldEvent& event : events)
+        if (std::erase(event.streams, *key) > 0) break;
+    return true;
 }
 
 bool Events::apply_to_pool(const std::string& word, const Value::Array& record)
@@ -464,6 +569,10 @@ void Events::compact()
     made->append(Value::Array{"tick", ticks_.starts()[0], ticks_.starts()[1], ticks_.starts()[2]});
     for (const auto& [name, pool] : pools_) made->append(Value::Array{"pool", pool.queue.save()});
     std::erase_if(announced_, [this](const auto& entry) { return engine_.find(entry.first) == nullptr; });
+    for (const auto& [namespec, held] : held_)
+        for (const HeldEvent& event : held.events)
+            made->append(Value::Array{"hold", namespec, static_cast<std::int64_t>(event.type), event.payload, std::int64_t{event.pid},
+                                      Value::Array(event.streams.begin(), event.streams.end())});
     for (const auto& [namespec, state] : announced_) made->append(Value::Array{"state", namespec, state});
     if (auto done = made->commit(); !done) return log::error("{}", done.error().message);
     context_.keeper.hold(kStoreKey, net::Held::Other, made->fd());
@@ -481,6 +590,7 @@ void Events::recover()
     for (std::size_t i = 0; good && i < records->size(); ++i) good = apply((*records)[i]);
     for (auto& [name, pool] : pools_) pool.queue.take_lines();  // they were said when it happened
     if (good) {
+        for (const auto& [namespec, held] : held_) await_streams(namespec);
         store_ = std::move(store);
         compact_at_ = std::max(kCompactAt, 2 * store_->size());
         return;
@@ -488,6 +598,7 @@ void Events::recover()
     log::error("{}; queued events are lost", records ? "the kept events are damaged" : records.error().message);
     pools_.clear();
     announced_.clear();
+    held_.clear();
     next_serial_ = 0;
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/event_pool.h"
 #include "engine/event_store.h"
@@ -42,6 +44,8 @@ public:
     /// What the scribe has read: output a listener has subscribed to or its answers; `captured`: between the tokens.
     /// What comes a second time from one origin, because an engine was killed, is known already.
     void on_output(std::string_view sink_key, std::string_view data, bool captured, const MessageOrigin& origin = {});
+    /// That was all of one process: now its end is told, as Supervisor reads a program's pipes before it announces the end.
+    void on_ended(std::string_view sink_key, const MessageOrigin& origin = {});
     void remote(std::string_view type, std::string_view data);
 
     /// Is there something its listeners would still do if they were given the time?
@@ -53,12 +57,29 @@ private:
         EventPool queue;
         config::EventSet wanted = 0;
     };
+    /// A state that is told once what the process wrote before has been, and those that came after it.
+    struct HeldEvent {
+        config::EventType type{};
+        std::string payload;
+        pid_t pid = 0;
+        std::vector<std::string> streams;   ///< whose last output has not been told
+    };
+    struct Held {
+        std::deque<HeldEvent> events;       ///< never empty
+        event::WatchPtr timer;
+    };
     void emit(config::EventType type, std::string payload);
-    void announce(Service& service, SupervisorState before);
+    void announce(Service& service, SupervisorState before, std::vector<std::string> ended_streams = {});
+    void await_streams(const std::string& namespec);
+    void release(const std::string& namespec, bool all);
+    void release_group(const std::string& group);
+    pid_t writer_of(const Service& service, std::string_view key) const;
+    bool is_known(const MessageOrigin& origin);
     void follow_listener(Service& service);
     void take_output(Service& service, std::string_view key, std::string_view data, bool captured);
     void act(wire::Value::Array record);
     bool apply(const wire::Value& record);
+    bool apply_to_held(const std::string& word, const wire::Value::Array& record);
     bool apply_to_pool(const std::string& word, const wire::Value::Array& record);
     void commit();
     void compact();
@@ -77,6 +98,7 @@ private:
     std::uint64_t next_serial_ = 0;
     MessageOrigin seen_;                              ///< the last message of the scribe that was handled
     std::map<std::string, std::int64_t> announced_;   ///< by namespec: the state that was told last
+    std::map<std::string, Held, std::less<>> held_;   ///< by namespec
     Ticks ticks_;
     std::optional<EventStore> store_;
     std::size_t compact_at_ = 0;

@@ -33,7 +33,9 @@ void ScribeLink::on_message(const Value& message)
         stats_[key.substr(0, key.find(' '))] = {message.number("bytes"), message.number("lost"), message.text("error")};
     } else if ((type == "output" || type == "captured") && on_output_) {
         const Value* data = message.find("data");
-        if (data != nullptr && data->string() != nullptr) on_output_(message.text("key"), *data->string(), type == "captured", helper_ != nullptr ? helper_->origin() : MessageOrigin{});
+        if (data != nullptr && data->string() != nullptr) on_output_(message.text("key"), *data->string(), type == "captured", origin());
+    } else if (type == "ended" && on_ended_) {
+        on_ended_(message.text("key"), origin());
     }
 }
 

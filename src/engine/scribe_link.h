@@ -24,6 +24,9 @@ public:
     /// What programs write where events are wanted of it, and an event listener its answers; `captured`: between the tokens.
     using OnOutput = std::function<void(const std::string& key, std::string_view data, bool captured, const MessageOrigin& origin)>;
     void follow_output(OnOutput call) { on_output_ = std::move(call); }
+    /// All that a process wrote there before it ended has been told.
+    using OnEnded = std::function<void(const std::string& key, const MessageOrigin& origin)>;
+    void follow_ends(OnEnded call) { on_ended_ = std::move(call); }
 
     void set(const std::string& key, const config::LogSink& sink, const config::ServiceSpec& owner, int pipe) override;
     void drop(const std::string& key) override;
@@ -43,10 +46,12 @@ public:
     const Stats* stats(const std::string& key) const;
 
 private:
+    MessageOrigin origin() const { return helper_ != nullptr ? helper_->origin() : MessageOrigin{}; }
     void request(const char* type, const std::string& file, std::int64_t offset, std::int64_t length, Answer answer);
 
     Helper* helper_ = nullptr;
     OnOutput on_output_;
+    OnEnded on_ended_;
     std::int64_t next_id_ = 1;
     std::map<std::int64_t, Answer> pending_;
     std::map<std::string, Stats> stats_;

@@ -283,7 +283,7 @@ void Service::on_exit(const ChildExit& exit)
     ended_pidfd_ = std::move(pidfd_);
     ended_pid_ = exit.pid;
     consuming_exit_ = true;
-    streams_.tell_end(spec_);
+    ended_streams_ = streams_.tell_end(spec_);
     bool demand = false, progress = false;
     if (policy_.activation == config::Activation::OnDemand) {
         for (const net::SocketPtr& socket : sockets_) {

@@ -31,6 +31,8 @@ public:
     std::uint32_t slot_index() const { return slot_; }
     SupervisorState supervisor_state() const;
     SupervisorState announced_before() const { return before_; }   ///< what it was when its state was last announced
+    /// Of the process whose end is announced: what it wrote last is still to be told (ServiceStreams::tell_end). Once.
+    std::vector<std::string> take_ended_streams() { return std::exchange(ended_streams_, {}); }
     bool is_per_connection() const { return spec_.exec.activation == config::Activation::PerConnection; }
     const Handlers& handlers() const { return *handlers_; }
     Handlers& handlers() { return *handlers_; }
@@ -116,6 +118,7 @@ private:
     sys::UniqueFd ended_pidfd_;            ///< of the process whose end is being handled, for its group
     pid_t ended_pid_ = 0;
     bool consuming_exit_ = false;
+    std::vector<std::string> ended_streams_;
     bool awaiting_ = false;
     int open_failures_ = 0;
     Time busy_{};                          ///< when a connection was last seen (idle_timeout)

@@ -79,10 +79,14 @@ std::string ServiceStreams::sink_key(char letter) const
     return fmt::format("{} {}", key(letter), status.st_ino);
 }
 
-void ServiceStreams::tell_end(const config::ServiceSpec& spec) const
+std::vector<std::string> ServiceStreams::tell_end(const config::ServiceSpec& spec) const
 {
-    if (out_ && spec.output.out.capture_maxbytes > 0 && !listener_) context_.sinks.ended(sink_key('o'));
-    if (err_ && spec.output.err.capture_maxbytes > 0) context_.sinks.ended(sink_key('e'));
+    const auto tells = [](const config::LogSink& sink) { return (sink.capture_maxbytes > 0 || sink.events_enabled) && !sink.listener; };
+    std::vector<std::string> keys;
+    if (out_ && tells(spec.output.out)) keys.push_back(sink_key('o'));
+    if (err_ && tells(spec.output.err)) keys.push_back(sink_key('e'));
+    for (const std::string& key : keys) context_.sinks.ended(key);
+    return keys;
 }
 
 Status ServiceStreams::renew_output(const config::ServiceSpec& spec)

@@ -40,8 +40,9 @@ public:
     /// What the scribe knows a stream by ('o', 'e'): "o:NAMESPEC"; of a listener's stdout "o:NAMESPEC NUMBER", another one
     /// for each process, so that the last words of one are not taken for the first of the next.
     std::string sink_key(char letter) const;
-    /// The process has ended: half a token it wrote is text now.
-    void tell_end(const config::ServiceSpec& spec) const;
+    /// The process has ended: half a token it wrote is text now. The keys of the streams whose last output the scribe tells,
+    /// and then says that it was the last.
+    std::vector<std::string> tell_end(const config::ServiceSpec& spec) const;
     /// A new pipe for the stdout of the listener that is about to start; the old one is drained.
     Status renew_output(const config::ServiceSpec& spec);
 

@@ -62,6 +62,27 @@ autostart = false
 startsecs = 0
 stdout_capture_maxbytes = 1MB
 
+[program:brief]
+command = /bin/sh -c "sleep 0.3; printf 'last words'"
+autostart = false
+startsecs = 0
+autorestart = false
+stdout_events_enabled = true
+
+[program:caught]
+command = /bin/sh -c "sleep 0.3; printf '<!--XSUPERVISOR:BEGIN-->captured<!--XSUPERVISOR:END-->'; exit 1"
+autostart = false
+startsecs = 0
+autorestart = false
+stdout_capture_maxbytes = 1MB
+
+[program:failing]
+command = /bin/sh -c "printf 'too soon' >&2; exit 1"
+autostart = false
+startsecs = 5
+startretries = 1
+stderr_events_enabled = true
+
 [group:pair]
 programs = one,two
 
@@ -133,7 +154,7 @@ def drive_everything(run):
     api = run.server().supervisor
     run.wait_told("PROCESS_STATE_RUNNING processname:calm")
     run.wait_told("PROCESS_STATE_RUNNING processname:ear")
-    for name in ("job", "odd"):
+    for name in ("job", "odd", "brief", "caught"):
         api.startProcess(name)
         run.wait_told(f"PROCESS_STATE_EXITED processname:{name}")
     for name in ("talker", "binary", "teller"):
@@ -141,11 +162,12 @@ def drive_everything(run):
     run.wait_told("PROCESS_LOG_STDOUT")
     run.wait_told("PROCESS_LOG_STDERR")
     run.wait_told("PROCESS_COMMUNICATION_STDOUT")
-    try:
-        api.startProcess("hasty")
-    except xmlrpc.client.Fault:
-        pass
-    run.wait_told("PROCESS_STATE_FATAL processname:hasty")
+    for name in ("hasty", "failing"):
+        try:
+            api.startProcess(name)
+        except xmlrpc.client.Fault:
+            pass
+        run.wait_told(f"PROCESS_STATE_FATAL processname:{name}")
     api.startProcess("pair:one", False)
     run.wait_told("PROCESS_STATE_STARTING processname:one")
     api.stopProcess("pair:one")

@@ -63,6 +63,8 @@ public:
     std::map<std::string, std::string> files;
     void set(const std::string& key, const config::LogSink& sink, const config::ServiceSpec&, int) override { files[key] = sink.path; }
     void drop(const std::string& key) override { files.erase(key); }
+    std::vector<std::string> ends;
+    void ended(const std::string& key) override { ends.push_back(key); }
 };
 
 /// The real engine on top of a kernel and a clock that the test owns.

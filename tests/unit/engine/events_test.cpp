@@ -328,3 +328,89 @@ TEST_CASE("an answer that a killed engine had handled is not taken for the next 
     CHECK(stdin_of(world, "ear").ends_with("\n3"));
     CHECK(world.engine().events().pool("ear")->queued() == 0);
 }
+
+TEST_CASE("the last output of a process is told before its end", "[events][order]")
+{
+    World world({listener("ear", {"PROCESS_STATE", "PROCESS_LOG", "PROCESS_COMMUNICATION"}), quick("web").with([](config::ServiceSpec& spec) {
+                     spec.output.out.kind = spec.output.err.kind = config::LogSink::Kind::File;
+                     spec.output.out.events_enabled = true;
+                     spec.output.err.capture_maxbytes = 100;
+                     spec.policy.autorestart = config::Autorestart::Always;
+                 })});
+    ready_and_drain(world, "ear");
+    auto& events = world.engine().events();
+    const std::string old = pid_text(world, "web"), name = "processname:web groupname:web ";
+    world.exit(world.pid("web"));
+    CHECK(world.sinks.ends == Events{"o:web", "e:web"});
+    world.loop.advance(1ms);
+    REQUIRE(world.state("web") == "running");  // the machine does not wait
+    CHECK(drain(world, "ear").empty());
+    const std::string next = pid_text(world, "web");
+    const Events states{"PROCESS_STATE_EXITED " + name + "from_state:RUNNING expected:1 pid:" + old, "PROCESS_STATE_STARTING " + name + "from_state:EXITED tries:0",
+                        "PROCESS_STATE_RUNNING " + name + "from_state:STARTING pid:" + next};
+    SECTION("it comes")
+    {
+        events.on_output("o:web", "bye", false);
+        events.on_ended("o:web");
+        events.on_output("o:web", "hello", false);
+        events.on_output("e:web", "caught", true);
+        world.loop.settle();
+        CHECK(drain(world, "ear") == Events{"PROCESS_LOG_STDOUT " + name + "pid:" + old + " channel:stdout\nbye",
+                                            "PROCESS_LOG_STDOUT " + name + "pid:" + next + " channel:stdout\nhello",
+                                            "PROCESS_COMMUNICATION_STDERR " + name + "pid:" + old + "\ncaught"});
+        events.on_ended("e:web");
+        world.loop.settle();
+        CHECK(drain(world, "ear") == states);
+    }
+    SECTION("the scribe does not answer")
+    {
+        events.on_ended("o:web");
+        events.on_ended("o:nobody");
+        world.loop.advance(990ms);
+        CHECK(drain(world, "ear").empty());
+        world.loop.advance(20ms);
+        CHECK(drain(world, "ear") == states);
+        world.at("web").stop();
+        world.loop.settle();
+        CHECK(drain(world, "ear") == Events{"PROCESS_STATE_STOPPING " + name + "from_state:RUNNING pid:" + next});
+    }
+    SECTION("the engine is killed meanwhile")
+    {
+        events.on_ended("e:web", {77, 5});
+        world.crash();
+        world.engine().events().on_ended("e:web", {77, 5});  // the channel has it still
+        world.loop.settle();
+        CHECK(drain(world, "ear").empty());
+        world.engine().events().on_ended("o:web", {77, 6});
+        world.loop.settle();
+        CHECK(drain(world, "ear") == states);
+    }
+    SECTION("it ends again before that")
+    {
+        world.exit(world.pid("web"), 3);
+        events.on_ended("o:web");
+        events.on_ended("e:web");
+        world.loop.settle();
+        CHECK(drain(world, "ear") == states);
+        events.on_ended("o:web");
+        events.on_ended("e:web");
+        world.loop.settle();
+        CHECK(drain(world, "ear").front() == "PROCESS_STATE_EXITED " + name + "from_state:RUNNING expected:0 pid:" + next);
+    }
+}
+
+TEST_CASE("a removed group's processes have ended before it is removed", "[events][order]")
+{
+    World world({listener("ear", {"PROCESS_STATE_STOPPED", "PROCESS_GROUP"}), quick("web").with([](config::ServiceSpec& spec) {
+                     spec.output.out.kind = config::LogSink::Kind::File;
+                     spec.output.out.events_enabled = true;
+                 })});
+    ready_and_drain(world, "ear");
+    const std::string pid = pid_text(world, "web");
+    world.at("web").stop();
+    world.kill(world.pid("web"), SIGTERM);
+    CHECK(drain(world, "ear").empty());
+    world.engine().remove_group("web");
+    world.loop.settle();
+    CHECK(drain(world, "ear") == Events{"PROCESS_STATE_STOPPED processname:web groupname:web from_state:STOPPING pid:" + pid, "PROCESS_GROUP_REMOVED groupname:web\n"});
+}
