@@ -6,7 +6,7 @@
 
 namespace xsv::scribe {
 
-/// Cuts a stream into lines. A line longer than kMaxLine comes in pieces.
+/// Cuts a stream into lines, blank ones too. A line longer than kMaxLine comes in pieces.
 class LineCutter {
 public:
     static constexpr std::size_t kMaxLine = 8192;
@@ -21,7 +21,10 @@ public:
             chunk.remove_prefix(piece.size());
             const bool ended = !chunk.empty() && chunk.front() == '\n';
             if (ended) chunk.remove_prefix(1);
-            if (ended || partial_.size() >= kMaxLine) flush(call);
+            const bool is_full = !ended && partial_.size() >= kMaxLine;
+            if (ended && partial_.empty() && !was_full_) call(std::string_view());
+            if (ended || is_full) flush(call);
+            was_full_ = is_full;
         }
     }
     template <class Call>
@@ -33,6 +36,7 @@ public:
 
 private:
     std::string partial_;
+    bool was_full_ = false;  // the line so far has been handed out: its end alone is no blank line
 };
 
 }  // namespace xsv::scribe

@@ -58,7 +58,7 @@ TEST_CASE("lines are put together over chunks and cut when endless", "[scribe][l
     const auto take = [&](std::string_view line) { lines.emplace_back(line); };
     cutter.feed("one\ntw", take);
     cutter.feed("o\n\n\nthree", take);
-    CHECK(lines == std::vector<std::string>{"one", "two"});
+    CHECK(lines == std::vector<std::string>{"one", "two", "", ""});
     cutter.flush(take);
     CHECK(lines.back() == "three");
     lines.clear();
@@ -66,6 +66,12 @@ TEST_CASE("lines are put together over chunks and cut when endless", "[scribe][l
     REQUIRE(lines.size() == 4);
     CHECK(lines[0].size() == LineCutter::kMaxLine);
     CHECK(lines[3].size() == 5);
+    lines.clear();
+    cutter.feed(std::string(LineCutter::kMaxLine, 'x'), take);
+    cutter.feed("\n\n", take);
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[0].size() == LineCutter::kMaxLine);
+    CHECK(lines[1].empty());
 }
 
 TEST_CASE("the filesystem of a path is read from the mount table", "[scribe][mounts]")
