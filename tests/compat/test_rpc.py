@@ -360,8 +360,7 @@ class Methods(RpcCase):
         theirs, ours = self.call("system.listMethods", differs="own-methods", status=200)
         names = [re.findall("<string>(.*)</string>", each) for each in (theirs, ours)]
         self.assertEqual(names[1], sorted(names[1]))
-        # Events bring their own method.
-        self.assertLessEqual(set(names[0]) - set(names[1]), {"supervisor.sendRemoteCommEvent"})
+        self.assertEqual(set(names[0]) - set(names[1]), set())
         self.assertTrue(all(name.startswith("xsv.") for name in set(names[1]) - set(names[0])))
         for name in set(names[0]) & set(names[1]):
             self.call("system.methodSignature", name)
@@ -513,6 +512,10 @@ class Methods(RpcCase):
         self.supervisor("readProcessStderrLog", "writer", 0, 0)
         for name in ("never-started", "nolog", "grp:*"):
             self.supervisor("clearProcessLogs", name)
+
+    def test_remote_events(self):
+        for params in (("kind", "data"), ("", ""), ("h\u00e9", "two\nlines"), (), ("kind",), ("kind", "data", "more")):
+            self.supervisor("sendRemoteCommEvent", *params)
 
     def test_what_is_being_stopped(self):
         self.supervisor("startProcess", "stubborn")
@@ -747,6 +750,7 @@ port = 127.0.0.1:@PORT@
         self.supervisor("shutdown")
         for method in ("getState", "getAPIVersion", "getAllProcessInfo", "restart", "shutdown", "startAllProcesses", "reloadConfig"):
             self.supervisor(method)
+        self.supervisor("sendRemoteCommEvent", "kind", "data")
         self.supervisor("getProcessInfo", "nosuch")
         self.supervisor("getProcessInfo")
         self.supervisor("nosuch")
