@@ -267,7 +267,7 @@ Status open(const Settings& settings)
     } else if (!settings.file.empty()) {
         auto sink = std::make_unique<FileSink>();
         if (auto opened = sink->file().open(settings.file, settings.maxbytes, settings.backups); !opened)
-            return wrap(opened, "opening the log file");
+            return opened;
         file = sink.get();
         sinks.push_back(std::move(sink));
     }

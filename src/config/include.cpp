@@ -20,6 +20,15 @@ std::string literal(std::string_view folder)
     return pattern;
 }
 
+/// Supervisor's sentence with the reason behind it; a reason that begins with the file's name would name it twice.
+std::string could_not_read(const std::string& file, const Error& error)
+{
+    std::string_view why = error.message;
+    if (why.starts_with("could not")) return error.message;
+    if (why.starts_with(file + ": ")) why.remove_prefix(file.size() + 2);
+    return fmt::format("could not read config file {}: {}", file, error.code != 0 ? errno_text(error.code) : why);
+}
+
 class IncludeReader {
 public:
     IncludeReader(std::string file, const Names& names, const Surroundings& surroundings, Report& report)
@@ -34,9 +43,7 @@ public:
     {
         const auto text = surroundings_.read(file_);
         if (!text) {
-            const bool is_missing = text.error().message.starts_with("could not");
-            const std::string why = text.error().code != 0 ? errno_text(text.error().code) : text.error().message;
-            report_.fatal({file_, 0}, "", "", is_missing ? text.error().message : "could not read config file " + file_ + ": " + why);
+            report_.fatal({}, "", "", could_not_read(file_, text.error()));
             return std::move(sections_);
         }
         const IniDocument document = parse_ini(*text, file_);

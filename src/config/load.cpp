@@ -71,6 +71,9 @@ private:
     /// What the command line says wins over the file; it is taken as it stands, without "%(name)s".
     void override_key(SectionReader& reader, const std::string& key, const std::string& value)
     {
+        // The other options were checked when they were read; a user is looked up now, and refused in Supervisor's words.
+        if (key == "user")
+            if (auto user = surroundings_.user(value); !user) return report_.fatal({}, "", "", user.error().message);
         for (const auto& directive : daemon_keys())
             if (directive.key == key) return reader.store(directive, value, Place{"command line", 0}, config_.daemon);
         report_.mistake({"command line", 0}, "supervisord", key, "unknown key");

@@ -164,6 +164,29 @@ std::string last_exit(const Service& service)
     return engine::describe({service.slot().exit_code, service.slot().exit_status}) + " at " + stop_time(service.slot().stopped_wall);
 }
 
+/// Whether what it wrote tells why it is as it is: never of a program that is fine, of the others what is on stderr; where
+/// stdout is mixed with it, only after a failure.
+bool explains(const Service& service)
+{
+    const SupervisorState state = service.supervisor_state();
+    if (state == SupervisorState::Running && service.reason().empty()) return false;
+    const bool failed = state == SupervisorState::Fatal || state == SupervisorState::Backoff || state == SupervisorState::Exited;
+    return failed || !service.spec().exec.redirect_stderr;
+}
+
+constexpr std::int64_t kLastBytes = 800;
+
+/// At most ten whole lines of the end of a log.
+std::string last_lines(std::string_view end)
+{
+    constexpr int kLines = 10;
+    std::string_view tail = text::trim(end);
+    if (tail.size() >= static_cast<std::size_t>(kLastBytes) - 1) tail.remove_prefix(tail.find('\n') + 1);
+    std::size_t from = tail.size();
+    for (int line = 0; line < kLines && from != std::string_view::npos; ++line) from = from == 0 ? std::string_view::npos : tail.rfind('\n', from - 1);
+    return std::string(from == std::string_view::npos ? tail : tail.substr(from + 1));
+}
+
 }  // namespace
 
 void Control::get_process_info(const Params& params, Reply reply)
@@ -297,7 +320,8 @@ void Control::why(const Params& params, Reply reply)
     Service* service = named_loosely(params, reply);
     if (service == nullptr) return;
     const config::ServiceSpec& spec = service->spec();
-    std::string text = fmt::format("{} is {}.", spec.namespec(), state_name(service->state()));
+    std::string text = fmt::format("{} is {}", spec.namespec(), state_name(service->state()));
+    text += std::holds_alternative<engine::Running>(service->state()) ? fmt::format(" since {}.", stop_time(started(*service))) : ".";
     const std::string step = service->failed_step(), ended = last_exit(*service);
     if (!service->reason().empty()) text += fmt::format(" The last failure: {}.", service->reason());
     if (!step.empty()) text += fmt::format(" It failed at {}.", step);
@@ -314,11 +338,9 @@ void Control::why(const Params& params, Reply reply)
         text += fmt::format(" It waits for a caller on {}.", service->sockets().front()->endpoint.text());
 
     const config::LogSink& sink = spec.exec.redirect_stderr ? spec.output.out : spec.output.err;
-    if (log_path(sink).empty()) return answer(reply, text);
-    constexpr std::int64_t kLastBytes = 800;
+    if (!explains(*service) || log_path(sink).empty()) return answer(reply, text);
     scribe_.read(sink.path, -kLastBytes, 0, [reply, text](const Value& result) {
-        std::string tail = result.flag("ok") ? std::string(text::trim(result.text("text"))) : std::string();
-        if (tail.size() >= static_cast<std::size_t>(kLastBytes) - 1) tail.erase(0, tail.find('\n') + 1);
+        const std::string tail = result.flag("ok") ? last_lines(result.text("text")) : std::string();
         answer(reply, tail.empty() ? text : text + "\nThe last lines it wrote:\n" + tail);
     });
 }

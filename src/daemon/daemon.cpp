@@ -240,7 +240,12 @@ void Daemon::open_log()
     settings.to_stdout = !detached_ && !daemon.silent;
     settings.json = daemon.log_json;
     settings.journal = ::getenv("JOURNAL_STREAM") != nullptr;
-    if (auto opened = log::open(settings); !opened) log::error("the log: {}", opened.error().message);
+    auto opened = log::open(settings);
+    has_log_ = opened.has_value();
+    if (has_log_) return;
+    log::critical("the daemon's log cannot be opened: {}. It goes on without; SIGUSR2 tries again", opened.error().message);
+    settings.file.clear();
+    if (settings.to_stdout) (void)log::open(settings);
 }
 
 namespace {
@@ -436,7 +441,7 @@ void Daemon::on_signal(int signal)
             return restart_if_possible();
         case SIGUSR2:
             log::info("received SIGUSR2 indicating log reopen request");
-            log::reopen();
+            has_log_ ? log::reopen() : open_log();
             scribe_link_.reopen();
             return log::info("supervisord logreopen");
         default: return;

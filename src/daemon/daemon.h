@@ -56,7 +56,7 @@ private:
     engine::GuardianLink& guardian_;
     config::Config config_;
     std::string run_dir_;
-    bool recovering_ = false, hold_mode_ = false, detached_ = false;
+    bool recovering_ = false, hold_mode_ = false, detached_ = false, has_log_ = false;
     int exit_code_ = 0;
 
     std::unique_ptr<event::Loop> loop_;

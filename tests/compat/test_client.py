@@ -107,7 +107,7 @@ class Advice(CompatCase):
             self.assertEqual([line.split() for line in shown.splitlines() if not line.startswith(" ")],
                              [["grp:ga", "running"], ["grp:gb", "running"], ["grp:ga", "running"]])
             self.assertRegex(shown, r"memory +[\d.]+ [KM]iB")
-            self.assertEqual(sandbox.run("why", "grp:*", "never-started").out, "grp:ga is running.\ngrp:gb is running.\n"
+            self.assertEqual(sandbox.run("why", "grp:*", "never-started").out, "grp:ga is running since DATE.\ngrp:gb is running since DATE.\n"
                              "never-started is stopped. It has not been started yet. It waits for 'xsvctl start never-started'.\n")
             self.assertEqual(sandbox.run("resume").out, "The daemon was not in hold mode\n")
             self.assertEqual(sandbox.run("run", "sleper").err, "Error: no program is named 'sleper' in DIR/s.conf; did you mean sleeper?\n")

@@ -169,6 +169,27 @@ class Commands(xsvd.TestCase):
         why = daemon.ctl("why", "nowhere").out
         self.assertRegex(why, r"directory.*No such file or directory")
 
+    def test_why_is_short_about_what_is_fine_and_shows_ten_lines_of_what_is_not(self):
+        daemon = self.daemon("""
+            [program:fine]
+            command = /bin/sh -c 'seq 30; seq 30 >&2; exec sleep 1000'
+            startsecs = 0
+            [program:failed]
+            command = /bin/sh -c 'echo short words; seq 30 >&2; exit 7'
+            startretries = 0
+            [program:mixed]
+            command = /bin/sh -c 'seq 30; exit 7'
+            redirect_stderr = true
+            startretries = 0""")
+        daemon.wait_for("fine", "RUNNING")
+        daemon.wait_for("failed", "FATAL")
+        daemon.wait_for("mixed", "FATAL")
+        self.assertRegex(daemon.ctl("why", "fine").out, r"^fine is running since \w{3} \d\d \d\d:\d\d [AP]M\.\n$")
+        for name in ("failed", "mixed"):
+            first, said, *lines = daemon.ctl("why", name).out.splitlines()
+            self.assertRegex(first, rf"^{name} is fatal\. .*exit status 7")
+            self.assertEqual((said, lines), ("The last lines it wrote:", [str(number) for number in range(21, 31)]))
+
     def test_wait_blocks_until_the_program_runs(self):
         daemon = self.daemon("""
             [program:slow]

@@ -33,21 +33,21 @@ class Hopeless(unittest.TestCase):
         self.assert_refused("could not find config file", self.path)
 
     def test_a_folder(self):
-        self.assert_refused(self.folder, path=self.folder)
+        self.assert_refused(f"Error: could not read config file {self.folder}: is a directory\n", path=self.folder)
 
     def test_a_fifo(self):
         os.mkfifo(self.path)
         self.assert_refused("xsvd.conf")
 
     def test_a_device(self):
-        self.assert_refused("/dev/zero", path="/dev/zero")
+        self.assert_refused("Error: could not read config file /dev/zero: is not a regular file\n", path="/dev/zero")
 
     @unittest.skipUnless(xsvd.is_root(), "needs root")
     def test_an_unreadable_file(self):
         self.write("[supervisord]\n")
         os.chmod(self.folder, 0o755)
         os.chmod(self.path, 0o600)
-        self.assert_refused("could not read config file", user=65534)
+        self.assert_refused(f"Error: could not read config file {self.path}: Permission denied\n", user=65534)
 
     @unittest.skipUnless(xsvd.is_root(), "needs root")
     def test_a_file_that_others_may_write(self):

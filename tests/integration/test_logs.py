@@ -444,6 +444,17 @@ class DaemonsLog(xsvd.TestCase):
         daemon.ctl("restart", "out", check=True)
         daemon.wait_for_log("spawned: 'out'")
 
+    def test_a_log_that_cannot_be_opened_is_said_and_not_missed(self):
+        """Rule M5: programs matter more than the daemon's own words."""
+        daemon = self.daemon(output("out", "line", 1), before=lambda daemon: daemon.log.mkdir())
+        daemon.wait_for_pid("out")
+        said = f"CRIT the daemon's log cannot be opened: {daemon.log}: open: Is a directory. It goes on without; SIGUSR2 tries again"
+        self.assertEventually(lambda: said.encode() in daemon.stdout and b"spawned: 'out'" in daemon.stdout, lambda: daemon.stdout)
+        daemon.log.rmdir()
+        os.kill(daemon.pid, signal.SIGUSR2)
+        self.assertEventually(daemon.log.exists, "the log is there")
+        daemon.wait_for_log("supervisord logreopen")
+
     def test_rotation(self):
         daemon = self.daemon("""
             [program:quick]

@@ -209,7 +209,10 @@ class SecondDaemon(Named):
 class CommandLine(Named):
     def test_errors_are_supervisors(self):
         supervisord = self.link("supervisord")
+        config = self.folder() / "some.conf"
+        config.write_text("[supervisord]\n", encoding="ascii")
         for arguments, text in [
+                (["-u", "no-such-user", "-c", config], "Invalid user name no-such-user"), (["-u", "65432109", "-c", config], "Invalid user id 65432109"),
                 (["--foo"], "option --foo not recognized"), (["-nx"], "option -x not recognized"), (["-l"], "option -l requires argument"),
                 (["--logfile"], "option --logfile requires argument"), (["--log", "x"], "option --log not a unique prefix"),
                 (["--nodaemon=1"], "option --nodaemon must not have an argument"), (["a", "-n"], "positional arguments are not supported: ['a', '-n']"),

@@ -112,7 +112,7 @@ TEST_CASE("a mistake in a program is not fatal, one in a server is", "[config][l
     CHECK(load_text(std::string("a\0b", 3)).fatal);
     const Loaded absent = load("/etc/none.conf", {}, machine({}));
     CHECK(absent.fatal);
-    CHECK(messages(absent.mistakes) == Lines{"/etc/none.conf: could not find config file /etc/none.conf"});
+    CHECK(messages(absent.mistakes) == Lines{"could not find config file /etc/none.conf"});
 }
 
 TEST_CASE("numprocs repeats a section, not its mistakes", "[config][load]")
