@@ -140,6 +140,7 @@ Status Daemon::prepare_recovery(engine::GuardianLink::Inheritance& inheritance)
     config_ = std::move(*config);
     run_dir_ = config_.daemon.rundir.empty() ? sys::default_run_dir(config_.file) : config_.daemon.rundir;
     apply_daemon_settings();
+    raise_hard_limits();
     raise_process_limit();
     if (config_.daemon.uid)
         if (auto changed = sys::become(*config_.daemon.uid, config_.daemon.gid.value_or(*config_.daemon.uid), config_.daemon.groups); !changed)
@@ -150,10 +151,12 @@ Status Daemon::prepare_recovery(engine::GuardianLink::Inheritance& inheritance)
     return {};
 }
 
-/// The guardian has raised the soft limit as far as it goes; what is left to say is that it is not far enough.
+/// As Supervisor does, the hard limits are raised where they are too low and we may; the guardian has raised the soft one of
+/// descriptors as far as it went.
 Status Daemon::check_limits() const
 {
     rlimit files{}, processes{};
+    raise_hard_limits();
     ::getrlimit(RLIMIT_NOFILE, &files);
     ::getrlimit(RLIMIT_NPROC, &processes);
     const auto reaches = [](rlim_t hard, std::int64_t wanted) { return hard == RLIM_INFINITY || hard >= static_cast<rlim_t>(wanted); };
@@ -171,6 +174,16 @@ Status Daemon::check_limits() const
     if (!reaches(files.rlim_max, standard.minfds))
         log::warn("only {} descriptors are allowed here: callers wait when they are used up", files.rlim_max);
     return {};
+}
+
+void Daemon::raise_hard_limits() const
+{
+    for (const auto& [resource, wanted] : {std::pair{RLIMIT_NOFILE, config_.daemon.minfds}, std::pair{RLIMIT_NPROC, config_.daemon.minprocs}}) {
+        rlimit limit{};
+        if (::getrlimit(resource, &limit) != 0 || limit.rlim_max >= static_cast<rlim_t>(wanted)) continue;
+        limit.rlim_max = static_cast<rlim_t>(wanted);
+        if (::setrlimit(resource, &limit) != 0) log::debug("raising a hard limit to {}: {}", wanted, errno_text(errno));
+    }
 }
 
 /// The programs inherit the limit, so it is raised before the daemon changes its user.

@@ -44,6 +44,7 @@ private:
     Status take_run_dir();
     Status open_table(sys::UniqueFd fd);
     Status check_limits() const;
+    void raise_hard_limits() const;
     bool raise_process_limit() const;
     bool raised_files() const;
     void apply_daemon_settings();

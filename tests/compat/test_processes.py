@@ -4,6 +4,8 @@ for all of it, because supervisord looks at its processes once a second."""
 import concurrent.futures
 import os
 import re
+import resource
+import subprocess
 import time
 import unittest
 import xmlrpc.client
@@ -206,8 +208,8 @@ class Watched:
         self.seen[label] = self.info(name)
 
     def wait(self, *pairs):
-        for name, state in pairs:
-            self.sandbox.wait_for_state(name, state)
+        for name, *states in pairs:
+            self.sandbox.wait_for_state(name, *states)
 
     def log_of(self, name):
         """Its lines in the activity log, without time and pid."""
@@ -397,7 +399,92 @@ def reread(daemon):
         return answers
 
 
+# Name -> (command, its PATH or None for the daemon's, more keys), and the programs that are found and run.
+NAMES = {
+    "in-path": ("tool", "@DIR@/one:@DIR@/two", ""), "first-is-not-executable": ("plain", "@DIR@/one:@DIR@/two", ""),
+    "first-is-a-directory": ("sub", "@DIR@/one:@DIR@/two", ""), "first-dangles": ("dangling", "@DIR@/one:@DIR@/two", ""),
+    "not-in-its-path": ("sleep 1000", "/no/such", ""), "in-the-daemons-path": ("daemons-tool", None, ""),
+    "in-neither-path": ("tool", None, ""), "nothing-in-path": ("tool", "", ""), "relative-path": ("tool", "two", ""),
+    "empty-item": ("here", "/no/such::", ""), "relative": ("two/tool", None, ""), "dot": ("./here", None, ""),
+    "not-there": ("./none", None, ""), "not-from-there": ("two/tool", None, "directory = @DIR@/one"),
+    "from-both": ("./tool", None, "directory = @DIR@/two"), "slash-at-end": ("@DIR@/one/", None, ""), "file-with-slash": ("two/tool/", None, ""),
+    "loop": ("one/loop", None, ""), "tilde": ("~/here", None, ""), "variable": ("$HOME/here", None, ""), "dot-alone": (".", None, ""),
+    "quotes": ("\"it's\"", None, ""), "both-quotes": ("'say \"it'\\''s\"'", None, ""), "letters": ("ünknown", None, ""),
+    "empty-word": ("''", None, ""), "blanks": ("'two words'", "@DIR@/two", ""), "no-format": ("two/no-format", None, ""),
+    "no-interpreter": ("two/no-interpreter", None, ""), "roots": ("two/roots", None, "user = nobody" if os.geteuid() == 0 else "")}
+# In one group: supervisord needs a second for each when it ends.
+LOOKED_UP = scripts.BASE.replace("[supervisord]", '[supervisord]\nenvironment = PATH="@DIR@/daemon:/usr/bin:/bin"') + "".join(
+    f"[program:{name}]\ncommand = {command}\nautostart = false\nstartretries = 0\nstderr_logfile = @DIR@/{name}.err\n{more}\n"
+    + ("" if path is None else f'environment = PATH="{path}"\n') for name, (command, path, more) in NAMES.items()) + "[group:g]\nprograms = " + ", ".join(NAMES) + "\n"
+TOOL = "#!/bin/sh\nexec /bin/sleep 1000\n"
+
+
+def look_up(daemon):
+    """Program -> [answer to its start, where that leads, what it says on stderr]."""
+    with Sandbox(daemon, "supervisorctl") as sandbox:
+        folder = sandbox.folder
+        for name in ("one/sub", "two", "daemon"):
+            os.makedirs(os.path.join(folder, name))
+        for name, text, mode in (("one/plain", TOOL, 0o644), ("two/plain", TOOL, 0o755), ("two/sub", TOOL, 0o755), ("two/tool", TOOL, 0o755),
+                                 ("tool", TOOL, 0o755), ("here", TOOL, 0o755), ("daemon/daemons-tool", TOOL, 0o755), ("two/dangling", TOOL, 0o755),
+                                 ("two/two words", TOOL, 0o755), ("two/no-format", "\x7fELF", 0o755), ("two/roots", TOOL, 0o700),
+                                 ("two/no-interpreter", "#!/no/such\n", 0o755)):
+            with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+                file.write(text)
+            os.chmod(file.name, mode)
+        os.symlink("/no/such", os.path.join(folder, "one/dangling"))
+        os.symlink("loop", os.path.join(folder, "one/loop"))
+        os.chmod(folder, 0o755)
+        sandbox.write_config(LOOKED_UP)
+        sandbox.start_daemon()
+        w = Watched(sandbox)
+        for name in NAMES:
+            w.call(name, "startProcess", f"g:{name}", False)
+        seen = {}
+        for name in NAMES:
+            w.wait((f"g:{name}", "RUNNING", "FATAL", "STOPPED"))   # refused before anything was tried: STOPPED
+            info = w.info(f"g:{name}")
+            answer = "luck" if info["statename"] == "FATAL" else w.seen[name]   # it may have failed by then already
+            seen[name] = [answer, info["statename"], info["spawnerr"], sandbox.mask(sandbox.read(f"{name}.err"))]
+        return seen
+
+
+# The number of what can be had differs: Supervisor names what it asked for in vain.
+LIMITS = ["minfds = 2000000000", "minprocs = 2000000000"]
+
+
+def ask_for_too_much(daemon):
+    """Limit -> (exit code, what it said)."""
+    said = {}
+    with Sandbox(daemon, "supervisorctl") as sandbox:
+        for limit in LIMITS:
+            sandbox.write_config(scripts.BASE.replace("[supervisord]", f"[supervisord]\n{limit}"))
+            done = subprocess.run([*sandbox.daemon_command(), "-n", "-c", sandbox.config], cwd=sandbox.folder, env=sandbox.environment(), stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=PATIENCE, check=False, preexec_fn=lower_limits)
+            said[limit] = (done.returncode, re.sub(r"allow you to open \d+", "allow you to open N", done.stdout + done.stderr).splitlines()[:1])
+    return said
+
+
+def lower_limits():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+    resource.setrlimit(resource.RLIMIT_NPROC, (5000, 5000))
+
+
 class Processes(CompatCase):
+    def test_limits_that_cannot_be_had(self):
+        wanted, got = ask_for_too_much("supervisord"), ask_for_too_much("xsvd")
+        self.assertEqual({code for code, _ in wanted.values()}, {2})
+        self.assertEqual(wanted, got)
+
+    def test_how_commands_are_found(self):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            wanted, got = pool.submit(look_up, "supervisord"), pool.submit(look_up, "xsvd")
+            wanted, got = wanted.result(), got.result()
+        self.assertEqual({want[1] for want in wanted.values()}, {"RUNNING", "FATAL", "STOPPED"})
+        for name, want in wanted.items():
+            with self.subTest(name):
+                self.assertEqual(want, got[name])
+
     def test_what_counts_as_changed(self):
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             wanted, got = pool.submit(reread, "supervisord"), pool.submit(reread, "xsvd")
