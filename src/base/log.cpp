@@ -256,6 +256,14 @@ std::uint64_t origin_of(fmt::string_view format, const fmt::format_args& args)
     return origin * 31 + fmt::visit_format_arg(subject, args.get(0));
 }
 
+void emit_limited(State& log, Level level, std::uint64_t origin, std::string_view format, const std::function<std::string()>& line)
+{
+    const Time now = BootClock::now();
+    for (const RateLimit::Withheld& held : log.limit.take_withheld(now))
+        emit(log, static_cast<Level>(held.level), fmt::format("… {} more: {}", held.lines, held.format));
+    if (log.limit.admits(origin, static_cast<int>(level), format, now)) emit(log, level, line());
+}
+
 }  // namespace
 
 Status open(const Settings& settings)
@@ -323,11 +331,7 @@ try {
     const Writing guard;
     State& log = state();
     const std::lock_guard lock(log.mutex);
-    const Time now = BootClock::now();
-    for (const RateLimit::Withheld& held : log.limit.take_withheld(now))
-        emit(log, static_cast<Level>(held.level), fmt::format("… {} more: {}", held.lines, held.format));
-    if (log.limit.admits(origin_of(format, args), static_cast<int>(level), {format.data(), format.size()}, now))
-        emit(log, level, fmt::vformat(format, args));
+    emit_limited(log, level, origin_of(format, args), {format.data(), format.size()}, [&] { return fmt::vformat(format, args); });
 } catch (...) {
     // Out of memory, or a diverted call that failed: nobody is harmed for the sake of a line.
 }
@@ -339,6 +343,17 @@ try {
     State& log = state();
     const std::lock_guard lock(log.mutex);
     emit(log, level, line);
+} catch (...) {
+    // As in write().
+}
+
+void write_limited(Level level, std::string_view format, std::string_view subject, std::string_view line)
+try {
+    if (writing || !enabled(level)) return;
+    const Writing guard;
+    State& log = state();
+    const std::lock_guard lock(log.mutex);
+    emit_limited(log, level, text::hash(format) * 31 + text::hash(subject), format, [&] { return std::string(line); });
 } catch (...) {
     // As in write().
 }

@@ -37,6 +37,8 @@ bool enabled(Level level) noexcept;
 /// Control bytes are escaped except newline, at most 4 KiB; rate-limited per format string (rule L8).
 void write(Level level, fmt::string_view format, fmt::format_args args);
 void write_line(Level level, std::string_view line);
+/// The same, rate-limited like write() per `format` (which the line was made of) and `subject`.
+void write_limited(Level level, std::string_view format, std::string_view subject, std::string_view line);
 
 Result<Level> parse_level(std::string_view text);
 

@@ -7,6 +7,8 @@ namespace {
 
 using wire::Value;
 
+constexpr std::string_view kOverflowed = "pool {} event buffer overflowed, discarding event {}";
+constexpr std::string_view kRejected = "{}: event was rejected";
 constexpr std::string_view kReady = "READY\n";
 constexpr std::size_t kResultWord = 7;         // "RESULT ": only its length is looked at
 constexpr std::size_t kLongestLine = 4096;     // of a result line, without its end
@@ -60,7 +62,7 @@ void EventPool::add(std::uint64_t serial, config::EventType type, std::string pa
 void EventPool::make_room(std::size_t bytes)
 {
     while (!queue_.empty() && (queue_.size() >= buffer_size_ || queued_bytes_ + bytes > kMostBytes)) {
-        lines_.push_back({log::Level::error, fmt::format("pool {} event buffer overflowed, discarding event {}", name_, queue_.front().serial)});
+        lines_.push_back({log::Level::error, fmt::format(kOverflowed, name_, queue_.front().serial), kOverflowed});
         ++discarded_;
         queued_bytes_ -= queue_.front().payload.size();
         queue_.pop_front();
@@ -185,7 +187,7 @@ bool EventPool::read_result(const std::string& name, Listener& listener)
         lines_.push_back({log::Level::debug, name + ": event was processed"});
         listener.event.reset();
     } else {
-        lines_.push_back({log::Level::warn, name + ": event was rejected"});
+        lines_.push_back({log::Level::warn, fmt::format(kRejected, name), kRejected});
         give_back(listener);
     }
     enter(name, listener, ListenerState::Acknowledged);

@@ -61,6 +61,7 @@ public:
     struct Line {
         log::Level level;
         std::string text;
+        std::string_view format{};   ///< of one that a bad listener can cause without end; empty: any other
     };
     std::vector<Line> take_lines() { return std::exchange(lines_, {}); }
 

@@ -59,7 +59,10 @@ std::string outbox_key(const std::string& namespec) { return "b:" + namespec; }
 
 void tell(EventPool& pool)
 {
-    for (const EventPool::Line& line : pool.take_lines()) log::write_line(line.level, line.text);
+    for (const EventPool::Line& line : pool.take_lines()) {
+        if (line.format.empty()) log::write_line(line.level, line.text);
+        else log::write_limited(line.level, line.format, pool.name(), line.text);
+    }
 }
 
 }  // namespace
@@ -261,7 +264,8 @@ void Events::take_output(Service& service, std::string_view key, std::string_vie
     const bool is_out = key[0] == 'o';
     const config::ServiceSpec& spec = service.spec();
     if (const auto found = pools_.find(spec.group); is_out && spec.listener && found != pools_.end()) {
-        if (found->second.queue.stream(spec.name) != key) return;  // the last words of a former process
+        const EventPool& queue = found->second.queue;
+        if (queue.stream(spec.name) != key || queue.state(spec.name) == ListenerState::Unknown) return;  // a former process's, or nobody listens
         act({"out", spec.group, spec.name, data});
         tell(found->second.queue);
         return dispatch_soon();

@@ -2,7 +2,7 @@
 
 Each event becomes a line [header, payload] in FILE. MODE: "reject" fails the first event, "garbage" says something that is
 no answer after the first, "wait" answers once FILE.go exists, "term" ends the daemon at the first event as crashmail's
-relatives do, "mute" never says READY."""
+relatives do, "mute" never says READY, "refuse" fails every event and records none."""
 import json
 import os
 import signal
@@ -26,8 +26,9 @@ def main():
             return
         header = dict(part.split(":", 1) for part in line.decode().split())
         payload = sys.stdin.buffer.read(int(header["len"]))
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps([header, payload.decode("utf-8", "replace")]) + "\n")
+        if mode != "refuse":
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps([header, payload.decode("utf-8", "replace")]) + "\n")
         count += 1
         if mode == "term" and count == 1:
             os.kill(os.getppid(), signal.SIGTERM)
@@ -35,7 +36,7 @@ def main():
             time.sleep(0.01)
         if mode == "garbage":
             say("what?\n")
-        elif mode == "reject" and count == 1:
+        elif mode == "refuse" or (mode == "reject" and count == 1):
             say("RESULT 4\nFAIL")
         else:
             say("RESULT 2\nOK")

@@ -138,6 +138,73 @@ class Telling(xsvd.TestCase):
         self.assertEqual(daemon.info("ear")["xsv_events_queued"], 0)
 
 
+def peak_memory(pid):
+    return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) << 10
+
+
+def script(name, text):
+    return (f"[eventlistener:{name}]\ncommand = /bin/sh -c \"{text}\"\nevents = REMOTE_COMMUNICATION\nstartsecs = 0\nbuffer_size = 3\n"
+            "stdout_logfile = NONE\n")
+
+
+class Hostile(xsvd.TestCase):
+    """Listeners that do what they should not harm nobody but themselves."""
+
+    def discards(self, daemon):
+        """[told, counted without being told] in the log."""
+        lines = daemon.read_log().splitlines()
+        more = [re.search(r"\u2026 (\d+) more: pool .* event buffer overflowed", line) for line in lines]
+        return [sum(re.search(r"pool \w+ event buffer overflowed", line) is not None for line in lines), sum(int(found[1]) for found in more if found)]
+
+    def test_the_others_go_on(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION") + program("web")
+                             + listener("busy", "REMOTE_COMMUNICATION", "buffer_size = 3", mode="wait")
+                             + script("flood", "head -c 40000000 /dev/zero; touch @DIR@/flooded; exec sleep 1000")
+                             + script("deaf", "echo READY; exec sleep 1000")
+                             + script("shut_in", "exec 0<&-; echo READY; exec sleep 1000")
+                             + script("shut_out", "exec 1>&-; exec sleep 1000"))
+        engine = daemon.engine()
+        for name in ("ear", "busy", "deaf", "shut_in"):
+            self.assertEventually(lambda: daemon.info(name)["xsv_listener"] == "READY", f"{name} is ready")
+        self.assertEventually(lambda: daemon.info("flood")["xsv_listener"] == "UNKNOWN", "the flood is garbage")
+        data = "x" * 100_000
+        most = 80
+        for n in range(most):
+            send(daemon, "n", f"{n} {data}")  # more than a pipe holds
+        self.assertEventually(lambda: (daemon.dir / "flooded").exists(), "all of the flood is taken")
+        self.assertEventually(lambda: [int(p[7:].split()[0]) for _, p in recorded(daemon)] == list(range(most)), "who behaves is told everything")
+        wanted = {"busy": (most - 4, "BUSY"), "deaf": (most - 4, "BUSY"), "shut_in": (most - 4, "BUSY"), "flood": (most - 3, "UNKNOWN"),
+                  "shut_out": (most - 3, "ACKNOWLEDGED")}
+        for name, (discarded, state) in wanted.items():
+            info = daemon.info(name)
+            self.assertEqual((info["xsv_events_discarded"], info["xsv_events_queued"], info["xsv_listener"]), (discarded, 3, state), name)
+            self.assertEqual(daemon.state(name), "RUNNING")
+        total = sum(discarded for discarded, _ in wanted.values())
+        pid = daemon.pid_of("web")
+
+        def is_counted():
+            daemon.ctl("restart", "web", check=True)
+            return sum(self.discards(daemon)) == total
+        self.assertEventually(is_counted,
+                              lambda: f"the log counts {total} discarded events: {self.discards(daemon)}")
+        self.assertNotEqual(daemon.pid_of("web"), pid, "commands work")
+        self.assertLess(self.discards(daemon)[0], total / 2, "and does not name each")
+        self.assertEqual(daemon.engine(), engine)
+        if not xsvd.SANITIZED:
+            self.assertLess(peak_memory(engine), 100 << 20)
+        daemon.ctl("stop", "all", check=True)
+
+    def test_one_that_rejects_without_end_does_not_flood_the_log(self):
+        daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION", mode="refuse") + listener("good", "REMOTE_COMMUNICATION") + program("web"))
+        send(daemon, "n", "1")
+        daemon.wait_for_log(r"\u2026 \d+ more: {}: event was rejected")
+        send(daemon, "n", "2")
+        self.assertEventually(lambda: len(recorded(daemon, "good")) == 2, "the other one goes on")
+        self.assertEqual(daemon.info("ear")["xsv_events_discarded"], 0)
+        daemon.ctl("stop", "ear", check=True)
+        self.assertEqual(daemon.info("ear")["xsv_events_queued"], 2)
+
+
 class Crashes(xsvd.TestCase):
     def test_no_event_is_lost_when_the_engine_is_killed_in_a_stream_of_them(self):
         daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION"))
