@@ -50,6 +50,12 @@ const config::Listener* listener_of(const Group& group)
     return listener ? &*listener : nullptr;
 }
 
+/// As everywhere, 4 KiB of it; a level that nobody chooses for long is not rate-limited.
+void log_output(const config::ServiceSpec& spec, const char* channel, std::string_view data)
+{
+    if (log::enabled(log::Level::debug)) log::write_line(log::Level::debug, fmt::format("'{}' {} output:\n{}", spec.name, channel, as_text(data)));
+}
+
 std::string namespec_of(std::string_view sink_key)
 {
     return sink_key.size() < 3 ? std::string() : std::string(sink_key.substr(2, sink_key.find(' ') - 2));
@@ -235,9 +241,12 @@ void Events::remote(std::string_view type, std::string_view data)
 
 void Events::on_output(std::string_view key, std::string_view data, bool captured, const MessageOrigin& origin)
 {
-    if (pools_.empty() || key.size() < 3 || (key[0] != 'o' && key[0] != 'e')) return;
-    if (is_known(origin)) return;
-    if (Service* service = engine_.find(namespec_of(key))) take_output(*service, key, data, captured);
+    if (key.size() < 3 || (key[0] != 'o' && key[0] != 'e')) return;
+    if (!pools_.empty() && is_known(origin)) return;
+    if (Service* service = engine_.find(namespec_of(key))) {
+        if (!captured) log_output(service->spec(), key[0] == 'o' ? "stdout" : "stderr", data);
+        take_output(*service, key, data, captured);
+    }
     commit();
 }
 

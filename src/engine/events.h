@@ -41,7 +41,8 @@ public:
     void on_changed(Service& service);
     /// The state a former engine left; announced now if that one did not come to it.
     void on_resumed(Service& service);
-    /// What the scribe has read: output a listener has subscribed to or its answers; `captured`: between the tokens.
+    /// What the scribe has read: output a listener has subscribed to or its answers; `captured`: between the tokens. At level
+    /// debug any output, for the log.
     /// What comes a second time from one origin, because an engine was killed, is known already.
     void on_output(std::string_view sink_key, std::string_view data, bool captured, const MessageOrigin& origin = {});
     /// That was all of one process: now its end is told, as Supervisor reads a program's pipes before it announces the end.

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include "base/log.h"
+
 namespace xsv::engine {
 namespace {
 
@@ -57,7 +59,7 @@ void ScribeLink::set(const std::string& key, const config::LogSink& sink, const 
                       {"on_full", owner.output.on_full == config::OnFull::Block ? "block" : "drop"},
                       {"mode", is_auto ? 0600 : 0644},
                       {"capture", listener ? std::int64_t{0} : sink.capture_maxbytes},
-                      {"events", sink.events_enabled && !listener},
+                      {"events", (sink.events_enabled || log::enabled(log::Level::debug)) && !listener},  // debug: for our own log
                       {"listener", listener}},
         pipe);
 }

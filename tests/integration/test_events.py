@@ -79,6 +79,21 @@ class Telling(xsvd.TestCase):
         self.assertFalse([line for line in shown(daemon) if "STDERR" in line])
         self.assertEventually(lambda: (daemon.dir / "web.log").read_text() == "before\nafter\n", "the log has it too, without what was captured")
 
+    def test_at_level_debug_the_daemons_log_has_the_output(self):
+        talker = program("web", "stdout_logfile = @DIR@/web.log", "stderr_logfile = @DIR@/web.err",
+                         command=r'''/bin/sh -c "echo out; printf '\\377' >&2; head -c 20000 /dev/zero | tr '\\0' x; exec sleep 1000"''')
+        for level, ear in (("debug", ""), ("debug", listener("ear", "PROCESS_LOG")), ("info", "")):
+            with self.subTest(level=level, ear=ear):
+                daemon = self.daemon(ear + talker, supervisord=f"loglevel = {level}")
+                self.assertEventually(lambda: (daemon.dir / "web.log").exists() and (daemon.dir / "web.log").stat().st_size == 20004, "the log is written")
+                if level == "info":
+                    self.assertNotIn(" output:", daemon.read_log())
+                    continue
+                daemon.wait_for_log(r"DEBG 'web' stdout output:\nout\n")
+                daemon.wait_for_log(r"DEBG 'web' stderr output:\nUndecodable: b'\\xff'\n")
+                self.assertLess(max(len(line) for line in daemon.read_log().splitlines()), 5000)
+                self.assertEqual(recorded(daemon), [])
+
     def test_ticks(self):
         daemon = self.daemon(listener("ear", "TICK_5,TICK"))
         self.wait_for(daemon, "TICK_5")
