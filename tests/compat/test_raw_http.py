@@ -79,7 +79,7 @@ class RawClients(ThirdParty):
         answers = self.alike(CONFIG, self.talk)
         self.assertEqual(answers[0], "RUNNING")
 
-    def test_what_a_web_page_elsewhere_could_send(self):
+    def test_what_a_web_page_elsewhere_could_send(self):   # B38
         """Supervisor answers these; here they are refused, because a page in an administrator's browser can make them."""
         requests = ({"headers": "Host: rebound.example\r\n"}, {"headers": "Content-Type: application/x-www-form-urlencoded\r\n"},
                     {"headers": "Origin: http://elsewhere.example\r\n"}, {"version": "1.1"})

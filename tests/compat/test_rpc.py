@@ -426,7 +426,7 @@ class Methods(RpcCase):
             for offset in ("abc", "<nil/>", "<array><data></data></array>"):
                 self.raw(method, "merged", offset, "3", differs="typed-fault", status=200)
 
-    def test_logs_that_xml_cannot_hold(self):
+    def test_logs_that_xml_cannot_hold(self):   # B8, B9
         for method, params in (("readProcessStdoutLog", (0, 0)), ("readProcessStdoutLog", (0, 4)), ("tailProcessStdoutLog", (0, 4))):
             self.supervisor(method, "odd", *params, differs="log-bytes", status=200)
         text = self.ours.server().supervisor.readProcessStdoutLog("odd", 0, 0)
@@ -586,7 +586,7 @@ class Http(RpcCase):
             self.check(post("/RPC2", self.BODY, *headers))
         self.check(post("/RPC2", self.BODY, "Content-Type: text/plain"), differs="strict", status=415)
 
-    def test_lengths(self):
+    def test_lengths(self):   # B30
         self.check(post("/RPC2", self.BODY, f"content-length: {len(self.BODY)}", length=False))
         self.check(post("/RPC2", self.BODY, f"Content-Length:{len(self.BODY)}", length=False), differs="lenient", status=200)
         for length in ("x", "-5"):
@@ -778,6 +778,11 @@ autorestart = false
 startsecs = 0
 stdout_logfile = @DIR@/brief.log
 
+[program:always]
+command = true
+autorestart = true
+autostart = false
+
 [program:waiting]
 command = cat
 socket = unix:@DIR@/waiting.sock
@@ -799,17 +804,20 @@ activation = per_connection
     def methods(self):
         return self.sandbox.server().supervisor
 
-    def test_integers_end_where_xml_rpcs_do(self):
+    def test_integers_end_where_xml_rpcs_do(self):   # B10
         configured = {each["name"]: each for each in self.methods().getAllConfigInfo()}
         self.assertEqual(configured["large"]["stdout_logfile_maxbytes"], 2**31 - 1)
 
-    def test_the_log_of_an_ended_program_can_be_cleared(self):
+    def test_any_autorestart_can_be_told(self):   # B11: in versions to come Supervisor has a member for it
+        self.assertLess({"always", "brief", "slow"}, {each["name"] for each in self.methods().getAllConfigInfo()})
+
+    def test_the_log_of_an_ended_program_can_be_cleared(self):   # B13
         self.sandbox.wait_for_text("brief.log", "text")
         self.sandbox.wait_for_state("brief", "EXITED")
         self.assertTrue(self.methods().clearProcessLogs("brief"))
         self.assertEqual(self.sandbox.read("brief.log"), "")
 
-    def test_a_full_stdin_is_a_fault(self):
+    def test_a_full_stdin_is_a_fault(self):   # B29
         with self.assertRaises(xmlrpc.client.Fault) as caught:
             for _ in range(1000):
                 self.methods().sendProcessStdin("large", "x" * 65536)

@@ -283,13 +283,13 @@ class Stopping(xsvd.TestCase):
 class BetterThanSupervisor(xsvd.TestCase):
     """What Supervisor does wrong (reference, 10.2), and clients do not miss."""
 
-    def test_programs_run_before_the_daemon_answers(self):
+    def test_programs_run_before_the_daemon_answers(self):   # B34
         daemon = self.daemon("""
             [program:sleeper]
             command = /bin/sleep 1000""")
         self.assertNotEqual(daemon.pid_of("sleeper"), 0)
 
-    def test_a_program_that_dies_at_once_is_never_reported_as_running(self):
+    def test_a_program_that_dies_at_once_is_never_reported_as_running(self):   # B1
         daemon = self.daemon("".join(f"""
             [program:quick{number}]
             command = /bin/true
@@ -302,7 +302,7 @@ class BetterThanSupervisor(xsvd.TestCase):
         self.assertNotIn("; expected)", log)
         self.assertEqual(log.count("exited: quick"), 20)
 
-    def test_a_death_is_noticed_at_once(self):
+    def test_a_death_is_noticed_at_once(self):   # B2
         daemon = self.daemon("""
             [program:sleeper]
             command = /bin/sh -c 'exec /bin/sleep 1000 >/dev/null 2>&1'
@@ -316,7 +316,7 @@ class BetterThanSupervisor(xsvd.TestCase):
             waits.append(time.monotonic() - begun)
         self.assertLess(sorted(waits)[2], 0.5)
 
-    def test_a_start_that_could_do_nothing_is_refused(self):
+    def test_a_start_that_could_do_nothing_is_refused(self):   # B28
         daemon = self.daemon("""
             [program:deaf]
             command = /bin/sh -c 'trap "" TERM; echo ready; while :; do sleep 0.05; done'
@@ -329,7 +329,7 @@ class BetterThanSupervisor(xsvd.TestCase):
             daemon.rpc.startProcess("deaf", False)
         daemon.wait_for("deaf", "STOPPED")
 
-    def test_a_stop_begins_with_the_highest_priority_number(self):
+    def test_a_stop_begins_with_the_highest_priority_number(self):   # B20
         daemon = self.daemon("".join(f"""
             [program:{name}]
             command = /bin/sleep 1000
@@ -342,7 +342,7 @@ class BetterThanSupervisor(xsvd.TestCase):
         self.assertEqual([answer["name"] for answer in answers], ["first", "middle", "last"])
         self.assertEqual(re.findall(r"killing (\w+) \(pid", daemon.read_log()), ["last", "middle", "first"])
 
-    def test_groups_that_have_ended_do_not_delay_the_end(self):
+    def test_groups_that_have_ended_do_not_delay_the_end(self):   # B21
         daemon = self.daemon("".join(f"""
             [program:p{number}]
             command = /bin/sleep 1000
@@ -353,7 +353,18 @@ class BetterThanSupervisor(xsvd.TestCase):
         daemon.stop()
         self.assertLess(time.monotonic() - begun, 5)  # Supervisor: a second for each
 
-    def test_equal_names_of_groups_are_a_mistake(self):
+    def test_an_answer_that_waited_counts_bytes(self):   # B12
+        daemon = self.daemon("""
+            [program:größe]
+            command = /bin/false
+            autostart = false
+            startsecs = 1
+            startretries = 0""")
+        with self.assertRaises(xmlrpc.client.Fault) as caught:
+            daemon.rpc.startProcess("größe")
+        self.assertEqual(caught.exception.faultString, "SPAWN_ERROR: größe")
+
+    def test_equal_names_of_groups_are_a_mistake(self):   # B37
         daemon = self.daemon("""
             [program:one]
             command = /bin/sleep 1000""")

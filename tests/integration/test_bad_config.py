@@ -125,7 +125,7 @@ class Quarantined(xsvd.TestCase):
         "contradiction": ("command = /bin/true\nstopasgroup = true\nkillasgroup = false", "stopasgroup"),
     }
 
-    def test_each_is_shown_with_its_reason_and_the_rest_runs(self):
+    def test_each_is_shown_with_its_reason_and_the_rest_runs(self):   # B31
         text = "[program:good]\ncommand = /bin/sleep 1000\nstartsecs = 0\n"
         places = {}
         for name, (lines, _) in self.CASES.items():
@@ -192,7 +192,7 @@ class Includes(xsvd.TestCase):
         self.assertIn("a.conf", answer.out + answer.err)
         self.assertEqual(daemon.pid_of("good"), pid)
 
-    def test_mistakes_in_included_files_name_those_files(self):
+    def test_mistakes_in_included_files_name_those_files(self):   # B31
         folder = self.folder()
         (folder / "a.conf").write_text("[program:a]\ncommand = /bin/true\n\nstartsecs = soon\n")
         (folder / "b.conf").write_text("[program:b]\ncommand = /bin/true\nautorestart = never\n")

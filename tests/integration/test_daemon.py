@@ -107,6 +107,24 @@ class Background(xsvd.TestCase):
         self.assertFalse((folder / "xsvd.pid").exists())
 
 
+    def test_relative_paths_keep_their_meaning(self):   # B17, B18
+        folder = self.folder()
+        (folder / "xsvd.conf").write_text(f"[unix_http_server]\nfile = {folder}/ctl.sock\n[supervisord]\nlogfile = own.log\npidfile = own.pid\n"
+                                          f"childlogdir = {folder}\nrundir = {folder}/run\ndirectory = /\n[supervisorctl]\nserverurl = unix://{folder}/ctl.sock\n")
+        self.assertEqual(subprocess.run([xsvd.XSVD, "-c", "xsvd.conf"], cwd=folder, stdin=subprocess.DEVNULL, timeout=xsvd.PATIENCE, check=False).returncode, 0)
+        pid = int(xsvd.until(lambda: (folder / "own.pid").exists() and (folder / "own.pid").read_text(), "the pid file"))
+        guardian, rpc = xsvd.Process(pid), xsvd.server_proxy(f"{folder}/ctl.sock").supervisor
+        try:
+            self.assertEqual(rpc.reloadConfig(), [[[], [], []]])
+            self.assertIn("supervisord started with pid", rpc.readLog(0, 0))
+            os.rename(folder / "own.log", folder / "old.log")
+            os.kill(pid, signal.SIGUSR2)
+            self.assertEventually((folder / "own.log").exists, "the log is where it was")
+        finally:
+            os.kill(pid, signal.SIGTERM)
+            xsvd.until(lambda: not guardian.is_there(), "it ends")
+
+
 class TwoDaemons(xsvd.TestCase):
     def test_the_second_says_so_and_leaves_the_first_alone(self):
         first = self.daemon(SLEEPER)

@@ -64,7 +64,7 @@ class Telling(xsvd.TestCase):
         self.assertEqual([int(h["poolserial"]) for h in headers], list(range(len(headers))))
         self.assertEqual({(h["ver"], h["server"], h["pool"]) for h in headers}, {("3.0", "supervisor", "ear")})
 
-    def test_output_and_what_is_captured_of_it(self):
+    def test_output_and_what_is_captured_of_it(self):   # B4
         script = "echo before; echo '<!--XSUPERVISOR:BEGIN-->hidden<!--XSUPERVISOR:END-->after'; echo bad >&2; sleep 1000"
         daemon = self.daemon(listener("ear", "PROCESS_LOG,PROCESS_COMMUNICATION", "stdout_logfile = NONE")
                              + program("web", "stdout_capture_maxbytes = 1MB", "stdout_events_enabled = true", "stdout_logfile = @DIR@/web.log",

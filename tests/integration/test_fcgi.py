@@ -126,7 +126,7 @@ process_name = cgi_%(process_num)d
         self.assertEqual(xsvd.listener_inode(port), inode)
         self.assertEqual(len(xsvd.listener_inodes(port)), 1)
 
-    def test_callers_queue_while_everything_is_stopped_even_across_a_killed_engine(self):
+    def test_callers_queue_while_everything_is_stopped_even_across_a_killed_engine(self):   # B23
         daemon, script = self.start("unix://@DIR@/cgi.sock", count=1)
         path = str(daemon.dir / "cgi.sock")
         daemon.ctl("stop", "cgi:*", check=True)
@@ -142,7 +142,7 @@ process_name = cgi_%(process_num)d
         caller.join(xsvd.PATIENCE)
         self.assertIn(b"hello", answers[0])
 
-    def test_the_path_has_its_mode_and_goes_with_the_group(self):
+    def test_the_path_has_its_mode_and_goes_with_the_group(self):   # B23
         daemon, script = self.start("unix://@DIR@/cgi.sock", "socket_mode = 0640\nsocket_backlog = 5", count=1)
         path = daemon.dir / "cgi.sock"
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o640)
@@ -162,7 +162,7 @@ process_name = cgi_%(process_num)d
         daemon.stop()
         self.assertFalse(path.exists())
 
-    def test_nobody_elses_socket_is_taken(self):
+    def test_nobody_elses_socket_is_taken(self):   # B23
         with socket.socket(socket.AF_UNIX) as other:
             path = Path(self.folder()) / "other.sock"
             other.bind(str(path))
@@ -185,7 +185,7 @@ process_name = cgi_%(process_num)d
         second.stop()
         self.assertIn(b"hello", ask(path, script))
 
-    def test_a_second_daemon_of_the_same_configuration_touches_nothing(self):
+    def test_a_second_daemon_of_the_same_configuration_touches_nothing(self):   # B16
         daemon, script = self.start("unix://@DIR@/cgi.sock", count=1)
         path = daemon.dir / "cgi.sock"
         before = path.stat().st_ino
@@ -204,7 +204,7 @@ process_name = cgi_%(process_num)d
         daemon.wait_for("cgi:cgi_0", "RUNNING")
         self.assertIn(b"hello", ask(str(daemon.dir / "cgi.sock"), script))
 
-    def test_in_a_group_it_keeps_its_socket(self):
+    def test_in_a_group_it_keeps_its_socket(self):   # B22
         daemon = self.daemon(f"""
             [group:site]
             programs = cgi

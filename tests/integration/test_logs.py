@@ -313,7 +313,7 @@ class Files(xsvd.TestCase):
         self.daemon("", folder=folder, supervisord="identifier = a.b\nnocleanup = true")
         self.assertIn(old[0], os.listdir(folder / "logs"))
 
-    def test_a_log_that_cannot_be_opened_harms_nobody(self):
+    def test_a_log_that_cannot_be_opened_harms_nobody(self):   # B44
         blocked = self.folder() / "file"
         blocked.touch()
         daemon = self.daemon(output("bad", "line", 2, f"stdout_logfile = {blocked}/out.log") + output("good", "line", 2))
@@ -353,6 +353,12 @@ class Sinks(xsvd.TestCase):
                                     "stderr_logfile = /dev/stderr", "stderr_logfile_maxbytes = 0"))
         self.assertEventually(lambda: b"to-stdout 1\nto-stdout 2\nto-stdout 3\n" in daemon.stdout, "the daemon's stdout has it")
         self.assertEventually(lambda: b"err 3\n" in daemon.stdout, "the daemon's stderr has it")
+
+
+    def test_what_is_no_file_is_never_rotated(self):   # B14
+        daemon = self.daemon(output("out", "line", 1000, "stdout_logfile = /dev/stdout", "stdout_logfile_maxbytes = 100"))
+        self.assertEventually(lambda: b"line 1000\n" in daemon.stdout, "the program goes on to its last line")
+        self.assertEqual(len([line for line in daemon.stdout.splitlines() if line.startswith(b"line ")]), 1000)
 
 
 class Reading(xsvd.TestCase):

@@ -75,7 +75,7 @@ class Difference(xsvd.TestCase):
                                                        "one: updated process group\ncomes: added process group\n"))
         self.assertEqual(daemon.ctl("update")[:2], (0, ""))
 
-    def test_update_leaves_stopped_what_was_stopped_and_running_what_ran(self):
+    def test_update_leaves_stopped_what_was_stopped_and_running_what_ran(self):   # B26
         def programs(number):
             return "".join(f"""
 [program:{name}]
@@ -157,7 +157,7 @@ class Sockets(xsvd.TestCase):
 
 
 class Mistakes(xsvd.TestCase):
-    def test_a_mistake_changes_nothing_and_every_one_is_named(self):
+    def test_a_mistake_changes_nothing_and_every_one_is_named(self):   # B31
         port = xsvd.free_port()
         good = sleeper("one") + echo("two", f"tcp4:127.0.0.1:{port}")
         daemon = self.daemon(good)
@@ -190,7 +190,7 @@ class Mistakes(xsvd.TestCase):
         self.assertEqual(set(daemon.all_info()), {"one", "two"})
         self.assertEqual(xsvd.talk(("127.0.0.1", port), b"x"), b"x")
 
-    def test_a_missing_file_changes_nothing(self):
+    def test_a_missing_file_changes_nothing(self):   # B17
         daemon = self.daemon(sleeper("one"))
         pid = daemon.wait_for_pid("one")
         os.rename(daemon.config, daemon.dir / "away")

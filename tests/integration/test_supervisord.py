@@ -86,7 +86,7 @@ class Signals(Named):
         self.assertIn("WARN received SIGHUP indicating restart request", daemon.read_log())
         self.assertEqual(int((daemon.dir / "xsvd.pid").read_text()), daemon.pid)
 
-    def test_hup_with_a_mistake_stops_nothing(self):
+    def test_hup_with_a_mistake_stops_nothing(self):   # B17
         daemon = self.supervisord(SLEEPER)
         old = daemon.wait_for_pid("sleeper")
         daemon.write("[supervisord]\nloglevel = loud\n" + SLEEPER)
@@ -103,7 +103,7 @@ class Signals(Named):
         self.assertEqual(daemon.pid_of("sleeper"), old)
         os.rename(daemon.config.with_suffix(".away"), daemon.config)
 
-    def test_usr1_does_nothing_and_usr2_reopens(self):
+    def test_usr1_does_nothing_and_usr2_reopens(self):   # B24
         daemon = self.supervisord(SLEEPER)
         pid = daemon.wait_for_pid("sleeper")
         os.kill(daemon.pid, signal.SIGUSR1)
@@ -162,7 +162,7 @@ class Children(Named):
         xsvd.until(lambda: out.exists() and out.stat().st_size == len(text) + 5, "what was sent")
         self.assertEqual(out.read_text(), text + "more\n")
 
-    def test_stdin_that_does_not_fit_is_refused_as_a_whole(self):
+    def test_stdin_that_does_not_fit_is_refused_as_a_whole(self):   # B29
         daemon = self.supervisord("[program:deaf]\ncommand = /bin/sleep 1000\nstartsecs = 0\n")
         daemon.wait_for_pid("deaf")
         with self.assertRaises(xsvd.xmlrpc.client.Fault) as refused:

@@ -46,7 +46,7 @@ class SourceRules(unittest.TestCase):
             with self.subTest(line):
                 self.assertEqual(found(line), [])
 
-    def test_processes_and_clocks(self):
+    def test_processes_and_clocks(self):   # B35: nothing but stamps of time reads the wall clock
         self.assertEqual(len(found("::execve(path, argv, envp);")), 1)
         self.assertEqual(len(found("const pid_t pid = fork();")), 1)
         self.assertEqual(len(found("::syscall(SYS_clone3, &a, sizeof a);")), 1)

@@ -103,6 +103,18 @@ TEST_CASE_METHOD(Fixture, "a log truncated by others is continued at its new end
     CHECK(holds("after\nforeign\nmore\n"));
 }
 
+TEST_CASE_METHOD(Fixture, "a log truncated by others after a rotation has no hole", "[scribe]")   // B15
+{
+    open({.maxbytes = 1000, .backups = 1});
+    pipe.write(std::string(1000, 'a'));
+    REQUIRE(scribe.until([&] { return content(file + ".1").size() == 1000; }));
+    pipe.write(std::string(500, 'b'));
+    REQUIRE(holds(std::string(500, 'b')));
+    REQUIRE(::truncate(file.c_str(), 0) == 0);
+    pipe.write("after\n");
+    CHECK(holds("after\n"));
+}
+
 TEST_CASE_METHOD(Fixture, "a deleted log is made anew, a moved one is kept until reopen", "[scribe]")
 {
     open();

@@ -63,7 +63,7 @@ TEST_CASE_METHOD(Fixture, "a capture has at most its bytes", "[scribe]")
     CHECK_FALSE(scribe.output.contains("p"));
 }
 
-TEST_CASE_METHOD(Fixture, "the possible beginning of a token is written when the pipe is given up", "[scribe]")
+TEST_CASE_METHOD(Fixture, "the possible beginning of a token is written when the pipe is given up", "[scribe]")   // B3
 {
     const std::string rest = kBegin.substr(0, 12);
     SECTION("by drop")

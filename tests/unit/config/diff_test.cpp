@@ -54,7 +54,7 @@ TEST_CASE("a change is sorted by what it needs", "[config][diff]")
     CHECK(changes("user=git\nsocket_owner=git\nsocket=tcp:81") == "exec sockets");
 }
 
-TEST_CASE("what reads the same is no change", "[config][diff]")
+TEST_CASE("what reads the same is no change", "[config][diff]")   // B27
 {
     const std::string base = "[program:a]\ncommand=/bin/cat\n";
     for (const auto* line :

@@ -90,7 +90,7 @@ TEST_CASE("a name that is a program and an fcgi-program is ambiguous", "[config]
           Lines{"/etc/x.conf:4: [program:f]: name f is ambiguous (exists as program and fcgi-program)"});
 }
 
-TEST_CASE("mode, owner and backlog of an fcgi socket are part of what is compared", "[config][fcgi][diff]")
+TEST_CASE("mode, owner and backlog of an fcgi socket are part of what is compared", "[config][fcgi][diff]")   // B27
 {
     const auto groups = [](const std::string& keys) { return load_text(kRun + "socket=unix:///a\n" + keys).config.groups; };
     const auto base = groups("");

@@ -42,7 +42,7 @@ const std::string kUnknown = "a: has entered the UNKNOWN state and will no longe
 
 }  // namespace
 
-TEST_CASE("a message counts bytes and begins with Supervisor's line", "[events]")
+TEST_CASE("a message counts bytes and begins with Supervisor's line", "[events]")   // B5
 {
     CHECK(event_message({7, 3, EventType::RemoteCommunication, "type:a\näöü"}, "pool", "supervisor") ==
           "ver:3.0 server:supervisor serial:7 pool:pool poolserial:3 eventname:REMOTE_COMMUNICATION len:13\ntype:a\näöü");
@@ -260,7 +260,7 @@ TEST_CASE("records that were tampered with are refused", "[events]")
     CHECK_FALSE(nothing.read());
 }
 
-TEST_CASE("an outbox goes on where it was, whoever holds it, however little the pipe takes", "[events]")
+TEST_CASE("an outbox goes on where it was, whoever holds it, however little the pipe takes", "[events]")   // B42
 {
     auto pipe = sys::make_pipe(4096);
     REQUIRE(pipe);

@@ -139,7 +139,35 @@ TEST_CASE("output becomes events where it was asked for, bytes that are no text 
                                         "PROCESS_COMMUNICATION_STDOUT " + head + "\nsaid", "PROCESS_COMMUNICATION_STDERR " + head + "\nshouted"});
 }
 
-TEST_CASE("remote events, the end of the daemon, and each pool counts for itself", "[events]")
+TEST_CASE("a rejected event comes again in its own pool and in no other", "[events]")   // B6
+{
+    World world({listener("a", {"REMOTE_COMMUNICATION"}), listener("b", {"PROCESS_LOG"})});
+    ready_and_drain(world, "a");
+    ready_and_drain(world, "b");
+    world.engine().events().remote("kind", "text");
+    world.loop.settle();
+    REQUIRE(stdin_of(world, "a").find("eventname:REMOTE_COMMUNICATION") != std::string::npos);
+    says(world, "a", "RESULT 4\nFAILREADY\n");
+    CHECK(drain(world, "a") == Events{"REMOTE_COMMUNICATION type:kind\ntext"});
+    CHECK(stdin_of(world, "b").empty());
+}
+
+TEST_CASE("a listener that answers without reading harms nobody", "[events]")   // B42: its pipe fills up
+{
+    World world({listener("a", {"REMOTE_COMMUNICATION"}), listener("b", {"REMOTE_COMMUNICATION"})});
+    ready_and_drain(world, "a");
+    ready_and_drain(world, "b");
+    const std::string text(1000, 'x');
+    for (int i = 0; i < 200; ++i) {
+        world.engine().events().remote("kind", text);
+        world.loop.settle();
+        says(world, "a", "RESULT 2\nOKREADY\n");
+        CHECK(drain(world, "b") == Events{"REMOTE_COMMUNICATION type:kind\n" + text});
+    }
+    CHECK(stdin_of(world, "a").size() < 200 * text.size());
+}
+
+TEST_CASE("remote events, the end of the daemon, and each pool counts for itself", "[events]")   // B7: "a" subscribes to the same event twice
 {
     World world({listener("a", {"REMOTE_COMMUNICATION", "EVENT", "SUPERVISOR_STATE_CHANGE_STOPPING"}), listener("b", {"REMOTE_COMMUNICATION"})});
     ready_and_drain(world, "a");

@@ -220,7 +220,7 @@ TEST_CASE("stopasgroup and killasgroup reach the whole group", "[engine][lifecyc
     CHECK(later(p).group);
 }
 
-TEST_CASE("a process that cannot be signalled is UNKNOWN until it ends", "[engine][lifecycle]")
+TEST_CASE("a process that cannot be signalled is UNKNOWN until it ends", "[engine][lifecycle]")   // B36
 {
     const State state = step(plain(), Stopping{.pid = 7, .deadline = kNow}, SignalFailed{kNow}).state;
     CHECK(supervisor_view(state) == SupervisorState::Unknown);

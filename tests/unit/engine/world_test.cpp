@@ -405,7 +405,7 @@ TEST_CASE("the end of the daemon says every three seconds whom it waits for", "[
     CHECK(said("to die") == 3);
 }
 
-TEST_CASE("a stop in BACKOFF leaves no exit status, and the next start has every attempt again", "[engine]")
+TEST_CASE("a stop in BACKOFF leaves no exit status, and the next start has every attempt again", "[engine]")   // B39
 {
     World world({service("web").with([](config::ServiceSpec& spec) { spec.policy.start_retries = 1; })});
     const auto fail_once = [&] { world.exit(world.pid("web"), 7); };

@@ -43,7 +43,7 @@ TEST_CASE("what stands between the capture tokens is told apart wherever the str
     }
 }
 
-TEST_CASE("only a possible beginning of a token is held back", "[scribe][capture]")
+TEST_CASE("only a possible beginning of a token is held back", "[scribe][capture]")   // B3
 {
     Parts parts;
     parts.feed("x");

@@ -10,7 +10,7 @@
 
 using namespace xsv::scribe;
 
-TEST_CASE("escape sequences are taken out wherever the stream is cut", "[scribe][ansi]")
+TEST_CASE("escape sequences are taken out wherever the stream is cut", "[scribe][ansi]")   // B33
 {
     const std::string text = "a\x1b[31mred\x1b[0m b\x1b[2;5Hc \x1b] kept\x1b\x1b[Ktail\n";
     const std::string expected = "ared bc \x1b] kept\x1btail\n";
@@ -26,7 +26,7 @@ TEST_CASE("escape sequences are taken out wherever the stream is cut", "[scribe]
     }
 }
 
-TEST_CASE("an escape sequence without end does not swallow the log", "[scribe][ansi]")
+TEST_CASE("an escape sequence without end does not swallow the log", "[scribe][ansi]")   // B33
 {
     AnsiFilter filter;
     const std::string out = filter.strip("\x1b[" + std::string(1000, '1') + "x");

@@ -168,7 +168,7 @@ TEST_CASE("one descriptor may go to several numbers, standard ones included", "[
     CHECK(run.seen["fds"].size() == 5);
 }
 
-TEST_CASE("thousands of open descriptors stay behind, also without close-on-exec", "[sys][spawn]")
+TEST_CASE("thousands of open descriptors stay behind, also without close-on-exec", "[sys][spawn]")   // B41
 {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);

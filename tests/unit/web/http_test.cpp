@@ -30,7 +30,7 @@ struct Case {
 
 }  // namespace
 
-TEST_CASE("every kind of request gets its status", "[web][http]")
+TEST_CASE("every kind of request gets its status", "[web][http]")   // B30
 {
     World world;
     const std::string state = xml_call("supervisor.getState");
@@ -228,7 +228,7 @@ TEST_CASE("bytes that come one by one make a request too", "[web][http]")
     CHECK(client.read().status == 200);
 }
 
-TEST_CASE("deadlines are totals: a slow header, a slow body and an idle client are let go", "[web][http]")
+TEST_CASE("deadlines are totals: a slow header, a slow body and an idle client are let go", "[web][http]")   // B30
 {
     World world(quick());
     const auto drip = [&](std::string start) {

@@ -22,7 +22,7 @@ std::string hashed(const char* prefix, const char* password)
 
 }  // namespace
 
-TEST_CASE("passwords are plain, SHA-1 or crypt hashes", "[web]")
+TEST_CASE("passwords are plain, SHA-1 or crypt hashes", "[web]")   // B38
 {
     Passwords passwords;
     const auto check = [&](const std::string& stored, const char* user, const char* password) {

@@ -20,7 +20,7 @@ TEST_CASE("a server goes by its names, with or without port, in any case", "[web
     CHECK_FALSE(hosts.has("evil.example"));
 }
 
-TEST_CASE("a browser's request must come from the server's own page", "[web]")
+TEST_CASE("a browser's request must come from the server's own page", "[web]")   // B38
 {
     Request request;
     request.host = "host:9001";

@@ -76,7 +76,7 @@ TEST_CASE("a message is shown as text", "[web][pages]")
               "<div class=\"status_msg\">a  &lt;b&gt;&quot;</div>"));
 }
 
-TEST_CASE("an address alone changes nothing", "[web][pages]")
+TEST_CASE("an address alone changes nothing", "[web][pages]")   // B38
 {
     World world;
     for (const char* path : {"/?action=stopall", "/index.html?processname=g:x&action=stop", "/?action=restartall"}) {

@@ -186,7 +186,7 @@ TEST_CASE("faults have Supervisor's layout", "[wire][xmlrpc]")
           "</fault>\n</methodResponse>\n");
 }
 
-TEST_CASE("text that XML cannot hold is replaced, and a carriage return survives", "[wire][xmlrpc]")
+TEST_CASE("text that XML cannot hold is replaced, and a carriage return survives", "[wire][xmlrpc]")   // B8, B9
 {
     const Value log = "\x1b[31mred\x01 \xff\xc3\xa4\r\n\t&\"'";
     CHECK(answer(*xmlrpc::render_answer(encode(log))) ==
@@ -195,7 +195,7 @@ TEST_CASE("text that XML cannot hold is replaced, and a carriage return survives
     CHECK(xml.find("&#13;\n\t&amp;\"'") != xml.npos);
 }
 
-TEST_CASE("integers beyond 32 bits are clamped for clients that cannot read them", "[wire][xmlrpc]")
+TEST_CASE("integers beyond 32 bits are clamped for clients that cannot read them", "[wire][xmlrpc]")   // B10
 {
     CHECK(answer(*xmlrpc::render_answer(encode(std::int64_t{1} << 40))) == Value(2147483647));
     CHECK(answer(*xmlrpc::render_answer(encode(-(std::int64_t{1} << 40)))) == Value(std::int64_t{-2147483648}));
