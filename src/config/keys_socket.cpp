@@ -36,15 +36,32 @@ Status set_sockets(S& spec, const std::string& text, const Setting&)
     return {};
 }
 
+/// "tcp://web.example:9000" with the host's address, as Supervisor looks it up; what is no name stays as it is.
+Result<std::string> with_address(const std::string& text, const Surroundings& surroundings)
+{
+    constexpr std::string_view kTcp = "tcp://";
+    const auto colon = text.rfind(':');
+    if (!text.starts_with(kTcp) || colon <= kTcp.size()) return text;
+    const std::string host = text.substr(kTcp.size(), colon - kTcp.size());
+    const bool is_name = host != "localhost" && host.find_first_of("[]:*%/") == std::string::npos &&
+                         host.find_first_not_of("0123456789.") != std::string::npos;
+    if (!is_name) return text;
+    auto address = surroundings.address(host);
+    if (!address) return tl::unexpected<Error>(std::move(address).error());
+    return fmt::format("{}{}{}", kTcp, *address, text.substr(colon));
+}
+
 /// [fcgi-program:x] has one, in Supervisor's spelling.
-Status set_fcgi_socket(S& spec, const std::string& text, const Setting&)
+Status set_fcgi_socket(S& spec, const std::string& text, const Setting& setting)
 {
     constexpr std::string_view kUnix = "unix://", kTcp = "tcp://";
     spec.sockets.endpoints.clear();
     if (!text.starts_with(kUnix) && !text.starts_with(kTcp)) return fail("Bad socket format {}", text);
     if (text.starts_with(kUnix) && text.substr(kUnix.size(), 1) != "/")
         return fail("Unix socket path {} is not an absolute path", text.substr(kUnix.size()));
-    auto endpoint = sys::Endpoint::parse(text);
+    const auto numeric = with_address(text, setting.surroundings);
+    if (!numeric) return fail("Bad socket format {}: {}", text, numeric.error().message);
+    auto endpoint = sys::Endpoint::parse(*numeric);
     if (!endpoint) return fail("Bad socket format {}", endpoint.error().message);
     spec.sockets.endpoints.push_back(*std::move(endpoint));
     return {};

@@ -50,6 +50,7 @@ Surroundings Surroundings::real()
     real.is_readable_by_others = [](const std::string& path) { return has_mode(path, 0, S_IROTH); };
     real.user = sys::find_user;
     real.group = sys::find_group;
+    real.address = sys::find_address;
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
         const std::string_view variable = *entry;
         if (const auto equals = variable.find('='); equals != std::string_view::npos)

@@ -17,6 +17,7 @@ struct Surroundings {
     std::function<bool(const std::string& path)> is_readable_by_others;
     std::function<Result<sys::User>(const std::string& name)> user;
     std::function<Result<gid_t>(const std::string& name)> group;
+    std::function<Result<std::string>(const std::string& host)> address;  ///< as a number
     Environment environment;      ///< the daemon's
     std::string directory = "/";  ///< the current one
     std::string host = "localhost";

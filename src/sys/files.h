@@ -53,6 +53,8 @@ struct User {
 /// ("Invalid user name x", "Invalid user id 7").
 Result<User> find_user(const std::string& name_or_number);
 Result<gid_t> find_group(const std::string& name_or_number);
+/// The IPv4 address of a host, asked for in the same way.
+Result<std::string> find_address(const std::string& name);
 
 /// Raises the soft limit of open files to the hard one (rule F5); returns the original soft limit.
 rlim_t raise_nofile();

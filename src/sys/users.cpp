@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -62,6 +63,18 @@ Answer look_up_group(const std::string& name)
     const auto number = text::to_int(name);
     const group* entry = number ? ::getgrgid(static_cast<gid_t>(*number)) : ::getgrnam(name.c_str());
     return entry ? Answer{std::to_string(entry->gr_gid)} : Answer{};
+}
+
+/// IPv4, as Supervisor's sockets are.
+Answer look_up_address(const std::string& name)
+{
+    addrinfo hints{}, *found = nullptr;
+    hints.ai_family = AF_INET;
+    hints.ai_socktype = SOCK_STREAM;
+    std::array<char, NI_MAXHOST> host{};
+    if (::getaddrinfo(name.c_str(), nullptr, &hints, &found) != 0) return {};
+    if (::getnameinfo(found->ai_addr, found->ai_addrlen, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST) != 0) return {};
+    return {host.data()};
 }
 
 Answer look_up_spare(const std::string&)
@@ -175,6 +188,18 @@ Result<gid_t> find_group(const std::string& name)
     const auto gid = static_cast<gid_t>(text::to_int(answer->front()).value_or(-1));
     remembered.keep(name, gid);
     return gid;
+}
+
+Result<std::string> find_address(const std::string& name)
+{
+    static Remembered<std::string> remembered;
+    if (const std::string* address = remembered.find(name)) return *address;
+    if (name.empty() || name.find('\0') != std::string::npos) return fail("Invalid host name '{}'", name);
+    auto answer = ask(look_up_address, name);
+    if (!answer) return tl::unexpected(std::move(answer).error());
+    if (answer->empty()) return fail("the host name '{}' has no IPv4 address", name);
+    remembered.keep(name, answer->front());
+    return answer->front();
 }
 
 Result<User> helper_user()

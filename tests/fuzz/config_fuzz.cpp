@@ -33,6 +33,7 @@ Surroundings machine(const std::string& main, const std::string& other)
         return sys::User{7, 8, name, "/home", "/bin/sh", {8}};
     };
     fake.group = [](const std::string& name) -> Result<gid_t> { return static_cast<gid_t>(name.size()); };
+    fake.address = [](const std::string&) -> Result<std::string> { return std::string("192.0.2.7"); };
     fake.environment = {{"HOME", "/root"}, {"X", "x"}};
     fake.directory = "/fuzz";
     return fake;

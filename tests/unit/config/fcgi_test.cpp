@@ -71,6 +71,16 @@ TEST_CASE("mistakes in an fcgi-program name their line and what was expected", "
     CHECK(has("socket=unix:///a/%(process_num)d\n", "process_num"));
 }
 
+TEST_CASE("the host of an fcgi socket is looked up", "[config][fcgi]")
+{
+    const auto socket = [](const std::string& text) { return first(load_text(kRun + "socket=" + text + "\n")).sockets.endpoints.at(0).text(); };
+    CHECK(socket("tcp://web.example:9000") == socket("tcp://192.0.2.7:9000"));
+    CHECK(socket("tcp://localhost:9000") == "tcp:127.0.0.1:9000");
+    CHECK(mistakes_of("socket=tcp://no.example:9000\n") ==
+          Lines{"/etc/x.conf:3: [fcgi-program:f] socket: Bad socket format tcp://no.example:9000: the host name 'no.example' has no IPv4 address "
+                "(expected tcp://HOST:PORT or unix:///PATH)"});
+}
+
 TEST_CASE("an fcgi-program keeps its socket in a group", "[config][fcgi]")
 {
     const Loaded loaded = load_text("[group:web]\nprograms=f,p\n[program:p]\ncommand=/bin/cat\n" + kRun + "socket=unix:///run/%(group_name)s.sock\n");

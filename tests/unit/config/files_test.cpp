@@ -128,6 +128,7 @@ Surroundings lenient_machine()
         return sys::User{500, 500, name, "/", "/bin/sh", {500}};
     };
     surroundings.group = [](const std::string&) -> Result<gid_t> { return gid_t{500}; };
+    surroundings.address = [](const std::string&) -> Result<std::string> { return std::string("192.0.2.7"); };
     return surroundings;
 }
 

@@ -43,6 +43,10 @@ inline Surroundings machine(std::map<std::string, std::string> files)
         if (name == "git") return gid_t{501};
         return fail("Invalid group name {}", name);
     };
+    fake.address = [](const std::string& host) -> Result<std::string> {
+        if (host == "web.example") return std::string("192.0.2.7");
+        return fail("the host name '{}' has no IPv4 address", host);
+    };
     fake.environment = {{"HOME", "/root"}, {"COLOR", "blue"}, {"PATH", "/bin"}};
     fake.directory = "/folder";
     fake.host = "box";

@@ -242,6 +242,15 @@ TEST_CASE("users and groups are found by name and number, or not at all", "[sys]
     CHECK(errno == ECHILD);
 }
 
+TEST_CASE("hosts are found by name, or not at all", "[sys][files]")
+{
+    auto local = sys::find_address("localhost");
+    REQUIRE(local);
+    CHECK(*local == "127.0.0.1");
+    CHECK_FALSE(sys::find_address("no.such.host.invalid"));
+    CHECK_FALSE(sys::find_address(""));
+}
+
 TEST_CASE("a thousand programs of one user cost one look-up", "[sys][files]")
 {
     const Time before = BootClock::now();
