@@ -117,6 +117,7 @@ private:
     void tail_log(const std::string& file, const Params& params, const Reply& reply);
     /// The service of this exact name; refuses when there is none.
     engine::Service* named(const Params& params, const Reply& reply);
+    std::string log_errors(const config::ServiceSpec& spec) const;
     /// The same for people: a bare process name will do when it is unique.
     engine::Service* named_loosely(const Params& params, const Reply& reply);
     /// The services of a group; refuses with the name `as_given` when there is none.

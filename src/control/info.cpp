@@ -276,9 +276,8 @@ void Control::show(const Params& params, Reply reply)
             if (callers.size() < 100) callers.emplace_back(fmt::format("{} (pid {})", entry.child.peer.text(), entry.child.pid.load()));
         }
         std::int64_t lost = 0;
-        std::string log_error;
         for (const char* letter : {"o:", "e:"})
-            if (const auto* stats = scribe_.stats(letter + spec.namespec())) lost += stats->lost, log_error += stats->error;
+            if (const auto* stats = scribe_.stats(letter + spec.namespec())) lost += stats->lost;
         const Time next = service->next_try();
         const engine::EventPool* pool = spec.listener ? engine_.events().pool(spec.group) : nullptr;
         rows.emplace_back(Value::Struct{
@@ -301,7 +300,7 @@ void Control::show(const Params& params, Reply reply)
             {"reason", std::string(service->reason())},
             {"next_try_seconds", next == Time{} ? 0.0 : std::max(0.0, to_seconds(next - context_.loop.now()))},
             {"log_bytes_lost", lost},
-            {"log_error", log_error},
+            {"log_error", log_errors(spec)},
             {"events", spec.listener ? text::join(spec.listener->events, ", ") : std::string()},
             {"listener_state", pool != nullptr ? std::string(listener_state_name(pool->state(spec.name))) : std::string()},
             {"events_queued", pool != nullptr ? static_cast<std::int64_t>(pool->queued()) : std::int64_t{0}},
@@ -313,6 +312,17 @@ void Control::show(const Params& params, Reply reply)
         });
     }
     answer(reply, rows);
+}
+
+/// What keeps the output of a program from its logs; empty: nothing.
+std::string Control::log_errors(const config::ServiceSpec& spec) const
+{
+    std::vector<std::string> errors;
+    for (const char* letter : {"o:", "e:"}) {
+        const auto* stats = scribe_.stats(letter + spec.namespec());
+        if (stats != nullptr && !stats->error.empty()) errors.push_back(stats->error);
+    }
+    return text::join(errors, "; ");
 }
 
 void Control::why(const Params& params, Reply reply)
@@ -328,6 +338,7 @@ void Control::why(const Params& params, Reply reply)
     else if (!service->reason().empty() && !ended.empty()) text += fmt::format(" Its process ended with {}.", ended);
     if (service->reason().empty() && step.empty() && !ended.empty()) text += fmt::format(" Its process last ended with {}.", ended);
     else if (ended.empty() && service->slot().started_wall == 0) text += " It has not been started yet.";
+    if (const std::string wrong = log_errors(spec); !wrong.empty()) text += fmt::format(" Its output is not written: {}.", wrong);
     if (!service->handlers().paused().empty()) text += fmt::format(" Callers wait: {}.", service->handlers().paused());
     if (const Time next = service->next_try(); next != Time{})
         text += fmt::format(" The next try is in {}.", format_duration(std::max(Duration::zero(), next - context_.loop.now())));

@@ -337,7 +337,9 @@ std::string Service::failed_step() const
 {
     const sys::ChildReport& child = slot().child;
     if (child.step == 0) return {};
-    return fmt::format("{}: {}", sys::step_text(static_cast<sys::ChildStep>(child.step)), errno_text(child.error));
+    const auto step = static_cast<sys::ChildStep>(child.step);
+    const std::string what = step == sys::ChildStep::Directory ? " " + spec_.exec.directory : "";
+    return fmt::format("{}{}: {}", sys::step_text(step), what, errno_text(child.error));
 }
 
 // ---- sockets ------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ public:
     const std::vector<net::SocketPtr>& sockets() const { return sockets_; }
     ServiceStreams& streams() { return streams_; }
     std::string_view reason() const { return slot().reason_text(); }
-    std::string failed_step() const;   ///< "changing to the directory: No such file or directory", of the last child; or empty
+    std::string failed_step() const;   ///< "changing to the directory /srv: No such file or directory", of the last child; or empty
     Time next_try() const;
 
     // Requests. Whether one is allowed in this state is the control layer's question.

@@ -23,7 +23,9 @@ Status check_directory(int fd, const std::string& shown)
 {
     struct stat status{};
     if (::fstat(fd, &status) < 0) return fail_errno(shown, errno);
-    if (!is_trusted_owner(status.st_uid)) return fail("the directory {} belongs to uid {}, who could replace what is in it", shown, status.st_uid);
+    if (!is_trusted_owner(status.st_uid)) {
+        return fail("the directory {} belongs to uid {}, who could replace what is in it (chown root {})", shown, status.st_uid, shown);
+    }
     if ((status.st_mode & 022) && !(status.st_mode & S_ISVTX)) {
         return fail("the directory {} is writable by others, who could replace what is in it (chmod go-w {})", shown, shown);
     }

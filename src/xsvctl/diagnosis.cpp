@@ -90,11 +90,11 @@ std::string about_permission(const std::string& path)
     if (::stat(path.c_str(), &status) < 0) {
         return fmt::format("xsvctl: no permission to look at {}: run this as root or as the user of the daemon", path);
     }
+    const std::string owner = name_of_user(status.st_uid);
     return fmt::format(
-        "xsvctl: no permission to use {} (owner {}, group {}, mode {:04o}): run this as root or as {}, or "
+        "xsvctl: no permission to use {} (owner {}, group {}, mode {:04o}): run this as root{}, or "
         "set chmod and chown in [unix_http_server]",
-        path, name_of_user(status.st_uid), name_of_group(status.st_gid), status.st_mode & 07777,
-        name_of_user(status.st_uid));
+        path, owner, name_of_group(status.st_gid), status.st_mode & 07777, status.st_uid == 0 ? "" : " or as " + owner);
 }
 
 std::string about_unix(const CallError& error, const std::string& path, const std::string& config_file,

@@ -165,7 +165,7 @@ class Quarantined(xsvd.TestCase):
             command = /bin/true 'open
             startretries = 0""")
         for name, wanted in (("missing", "can't find command '/no/such/program'"), ("not_executable", "is not executable"),
-                             ("folder", "is a directory"), ("nowhere", "No such file or directory"), ("quotes", "No closing quotation")):
+                             ("folder", "is a directory"), ("nowhere", "directory /no/such/folder: No such file or directory"), ("quotes", "No closing quotation")):
             with self.subTest(name):
                 daemon.wait_for(name, "FATAL")
                 self.assertIn(wanted, daemon.ctl("why", name).out)
