@@ -12,6 +12,8 @@
 #include "sys/processes.h"
 
 namespace xsv::daemon {
+
+extern const char kSampleConfig[];  // conf/xsvd.conf, from the build
 namespace {
 
 int check(const Options& options, const std::string& program)
@@ -76,14 +78,8 @@ int run(const Options& options, const std::string& program)
 
 int print_sample()
 {
-    for (const char* place : {XSV_SAMPLE_INSTALLED, XSV_SAMPLE_SOURCE}) {
-        if (auto text = sys::read_file(place, 1 << 20)) {
-            std::fwrite(text->data(), 1, text->size(), stdout);
-            return 0;
-        }
-    }
-    fmt::print(stderr, "the sample configuration is not installed at {}\n", XSV_SAMPLE_INSTALLED);
-    return 1;
+    const std::string_view sample(kSampleConfig);
+    return std::fwrite(sample.data(), 1, sample.size(), stdout) == sample.size() ? 0 : 1;
 }
 
 }  // namespace
