@@ -29,6 +29,10 @@ Loaded load(const std::string& file, const Overrides& overrides = {});
 /// Whether the value of a key of [supervisord] can be understood; the error is the setter's own.
 Status check_setting(const std::string& key, const std::string& value);
 
+/// A program's first word with its folder when PATH found it: configurations are also looked for beside the program. Links are
+/// kept, their names say which program is meant.
+std::string full_program_path(const std::string& program);
+
 /// The places Supervisor and we look at, in order (design.md 3); empty when none exists.
 std::string find_config_file(const std::string& program_path);
 std::vector<std::string> default_config_places(const std::string& program_path);

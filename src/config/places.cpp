@@ -1,9 +1,23 @@
+#include <cstdlib>
+
 #include <unistd.h>
 
+#include "base/text.h"
 #include "config/directive.h"
 
 /// Where configurations lie, and the client's part of one.
 namespace xsv::config {
+
+std::string full_program_path(const std::string& program)
+{
+    if (program.empty() || program.find('/') != std::string::npos) return program;
+    const char* path = std::getenv("PATH");
+    for (const std::string& folder : text::split(path ? path : "/usr/bin:/bin", ':')) {
+        std::string candidate = (folder.empty() ? "." : folder) + "/" + program;
+        if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    }
+    return program;
+}
 
 std::vector<std::string> default_config_places(const std::string& program_path)
 {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "config/load.h"
 #include "daemon/daemon.h"
 #include "daemon/foreground.h"
 #include "sys/files.h"
@@ -49,7 +50,7 @@ bool has_guardian()
 int main(int argc, char** argv)
 {
     using namespace xsv;
-    const std::string program = argc > 0 ? argv[0] : "xsvd";
+    const std::string program = config::full_program_path(argc > 0 ? argv[0] : "xsvd");
     const std::string name = program.substr(program.rfind('/') + 1);
     if (name == "echo_supervisord_conf") return daemon::run_in_foreground({daemon::Options::Mode::PrintConfig}, program);
     auto options = daemon::parse_options(argc, argv);

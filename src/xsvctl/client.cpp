@@ -1,11 +1,9 @@
 #include "xsvctl/client.h"
 
 #include <cstdio>
-#include <cstdlib>
-
-#include <unistd.h>
 
 #include "base/text.h"
+#include "config/load.h"
 #include "xsvctl/completion.h"
 #include "xsvctl/options.h"
 #include "xsvctl/server_choice.h"
@@ -16,19 +14,6 @@ namespace xsv::xsvctl {
 namespace {
 
 constexpr int kUsageError = 2;
-
-// The configuration is also looked for beside the program, so a name found by PATH needs its folder. Links are kept:
-// they decide which client this is.
-std::string full_name(const std::string& program)
-{
-    if (program.empty() || program.find('/') != std::string::npos) return program;
-    const char* path = std::getenv("PATH");
-    for (const std::string& folder : text::split(path ? path : "/usr/bin:/bin", ':')) {
-        std::string candidate = (folder.empty() ? "." : folder) + "/" + program;
-        if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-    }
-    return program;
-}
 
 int usage_error(const std::string& program, const std::string& sentence)
 {
@@ -48,7 +33,7 @@ int run_client(const std::vector<std::string>& arguments)
 {
     std::vector<std::string> words = arguments;
     if (words.empty()) words.emplace_back("xsvctl");
-    words[0] = full_name(words[0]);
+    words[0] = config::full_program_path(words[0]);
 
     auto options = parse_options(words);
     if (!options) return usage_error(words[0], options.error().message);

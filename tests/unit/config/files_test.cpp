@@ -89,6 +89,13 @@ TEST_CASE("the client reads its own section only", "[config][files]")
     CHECK_FALSE(load_client(folder.write("z.conf", "[supervisorctl]\nprompt=%(nope)s\n")));
 }
 
+TEST_CASE("a program that PATH found has its folder, links kept", "[config][files]")
+{
+    CHECK(full_program_path("/opt/x/bin/xsvd") == "/opt/x/bin/xsvd");
+    CHECK(full_program_path("sh").ends_with("/sh"));
+    CHECK(full_program_path("no-such-program-anywhere") == "no-such-program-anywhere");
+}
+
 TEST_CASE("configurations are looked for in known places", "[config][files]")
 {
     const auto places = default_config_places("/opt/x/bin/xsvd");
