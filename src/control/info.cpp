@@ -338,7 +338,7 @@ void Control::why(const Params& params, Reply reply)
     else if (!service->reason().empty() && !ended.empty()) text += fmt::format(" Its process ended with {}.", ended);
     if (service->reason().empty() && step.empty() && !ended.empty()) text += fmt::format(" Its process last ended with {}.", ended);
     else if (ended.empty() && service->slot().started_wall == 0) text += " It has not been started yet.";
-    if (const std::string wrong = log_errors(spec); !wrong.empty()) text += fmt::format(" Its output is not written: {}.", wrong);
+    if (const std::string wrong = log_errors(spec); !wrong.empty()) text += fmt::format(" Its output could not be written: {}.", wrong);
     if (!service->handlers().paused().empty()) text += fmt::format(" Callers wait: {}.", service->handlers().paused());
     if (const Time next = service->next_try(); next != Time{})
         text += fmt::format(" The next try is in {}.", format_duration(std::max(Duration::zero(), next - context_.loop.now())));

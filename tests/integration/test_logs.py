@@ -319,7 +319,7 @@ class Files(xsvd.TestCase):
         daemon = self.daemon(output("bad", "line", 2, f"stdout_logfile = {blocked}/out.log") + output("good", "line", 2))
         self.assertEventually(lambda: daemon.ctl("tail", "good").out.startswith("line 1"), "the other one logs")
         self.assertEventually(lambda: str(blocked) in daemon.ctl("show", "bad").out, "show tells about the log")
-        self.assertIn(f"Its output is not written: log file {blocked}/out.log: ", daemon.ctl("why", "bad").out)
+        self.assertIn(f"Its output could not be written: log file {blocked}/out.log: ", daemon.ctl("why", "bad").out)
         self.assertEqual(daemon.state("good"), "RUNNING")
 
     def test_output_before_and_after_a_deleted_file(self):
