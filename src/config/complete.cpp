@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "config/program.h"
+#include "config/words.h"
 
 namespace xsv::config {
 namespace {
@@ -19,6 +20,7 @@ public:
         if (!section_.has("command"))
             report_.mistake(section_.place, section_.name, "",
                             fmt::format("program section {} does not specify a command", section_.name));
+        command();
         identity(daemon, surroundings);
         stopping();
         if (spec_.sockets.standing) fcgi();
@@ -41,6 +43,15 @@ private:
         const IniKey* written = section_.find(key);
         report_.warning(written != nullptr ? written->place : section_.place, section_.name, std::string(key),
                         std::move(text));
+    }
+
+    /// As with Supervisor it is the start that fails; most often a comment has begun inside of the quotes.
+    void command()
+    {
+        const auto words = shell_words(spec_.exec.command);
+        if (words) return;
+        warn("command", fmt::format("{}, so it will not start (a ';' after a blank begins a comment, also between quotes): {}",
+                                    words.error().message, text::repr(spec_.exec.command)));
     }
 
     /// A user we are already needs no change: an ordinary user could not even set its own groups.

@@ -224,3 +224,14 @@ TEST_CASE("names that would collide are mistakes naming both places", "[config][
     CHECK(first(bad).namespec() == "c");
     CHECK_FALSE(first(bad).broken.empty());
 }
+
+TEST_CASE("a command that a comment has cut is a warning", "[config][load]")
+{
+    const Loaded loaded = load_text("[program:p]\ncommand=/bin/sh -c 'echo a ; echo b'\n");
+    CHECK(loaded.mistakes.empty());
+    REQUIRE(loaded.warnings.size() == 1);
+    CHECK(loaded.warnings[0].message() ==
+          "/etc/x.conf:2: [program:p] command: No closing quotation, so it will not start (a ';' after a blank begins a comment, also "
+          "between quotes): \"/bin/sh -c 'echo a\"");
+    CHECK(load_text("[program:p]\ncommand=/bin/sh -c 'echo a; echo b'\n").warnings.empty());
+}
