@@ -111,7 +111,7 @@ void Channel::on_readable()
         header.msg_iovlen = 1;
         if (!peeks_) {
             header.msg_control = ancillary.bytes;
-            header.msg_controllen = sizeof ancillary.bytes;
+            header.msg_controllen = CMSG_LEN(sizeof(int));  // with the padding there would be room for a second one
         }
         const ssize_t length = ::recvmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | (peeks_ ? MSG_PEEK : 0));
         if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -125,16 +125,28 @@ void Channel::on_readable()
             std::memcpy(&received, CMSG_DATA(control), sizeof received);
             fd.reset(received);
         }
-        if ((header.msg_flags & MSG_TRUNC) == 0) handle({buffer.data(), static_cast<std::size_t>(length)}, std::move(fd));
-        if (!*alive) return;
-        if (char byte = 0; peeks_ && ::recv(socket_.get(), &byte, sizeof byte, MSG_DONTWAIT) < 0) return;
+        try {
+            if ((header.msg_flags & MSG_TRUNC) == 0) handle({buffer.data(), static_cast<std::size_t>(length)}, std::move(fd));
+        } catch (...) {
+            if (*alive) take_peeked();  // it would only fail again, and hold up all behind it
+            throw;
+        }
+        if (!*alive || !take_peeked()) return;
     }
+}
+
+/// What was handled leaves the socket.
+bool Channel::take_peeked()
+{
+    char byte = 0;
+    return !peeks_ || ::recv(socket_.get(), &byte, sizeof byte, MSG_DONTWAIT) >= 0;
 }
 
 void Channel::drain()
 {
+    const std::shared_ptr<bool> alive = alive_;
     constexpr int kMost = 1000;
-    for (int n = 0; n < kMost && readable_ != nullptr; ++n) on_readable();
+    for (int n = 0; n < kMost && *alive && readable_ != nullptr; ++n) on_readable();
 }
 
 void Channel::handle(std::string_view packet, sys::UniqueFd fd)

@@ -39,8 +39,9 @@ public:
     std::size_t queued() const { return queued_bytes_; }  ///< from any thread
     int fd() const { return socket_.get(); }
 
-    /// A packet leaves the socket after its message was handled, not before: whoever is killed meanwhile leaves it to a
-    /// successor on the same socket, who can tell by delivering() whether it was handled. Without descriptors.
+    /// A packet leaves the socket after its message was handled (or its handler threw), not before: whoever is killed
+    /// meanwhile leaves it to a successor on the same socket, who can tell by delivering() whether it was handled. That goes
+    /// for messages of one packet (64 KiB): of a longer one the successor would find the end only. Without descriptors.
     void leave_until_handled() { peeks_ = true; }
     /// The peer has ended: hands over what it had sent.
     void drain();
@@ -57,6 +58,7 @@ private:
     };
     void on_readable();
     void handle(std::string_view packet, sys::UniqueFd fd);
+    bool take_peeked();
     void flush();
     void closed();
 

@@ -2,7 +2,12 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "fakes/fake_loop.h"
 
@@ -72,4 +77,55 @@ TEST_CASE("messages of any length arrive whole, each with its descriptor", "[cha
     REQUIRE(sender.send("last"));
     loop.fire(fd);
     CHECK(got == std::vector<std::pair<std::size_t, bool>>{{0, false}, {100'000, true}, {4, false}});
+}
+
+TEST_CASE("a message whose handler throws is not handled again, and holds up nobody behind it", "[channel]")
+{
+    FakeLoop loop;
+    auto pair = event::Channel::make_pair();
+    REQUIRE(pair);
+    const int fd = pair->second.get();
+    event::Channel sender(loop, std::move(pair->first), "sender", [](std::string_view, sys::UniqueFd) {}, [] {});
+    std::vector<std::string> got;
+    event::Channel receiver(
+        loop, std::move(pair->second), "receiver",
+        [&](std::string_view message, sys::UniqueFd) {
+            got.emplace_back(message);
+            if (message == "bad") throw std::runtime_error("bad");
+        },
+        [] {});
+    receiver.leave_until_handled();
+    REQUIRE(sender.send("bad"));
+    REQUIRE(sender.send("good"));
+    CHECK_THROWS(loop.fire(fd));
+    loop.fire(fd);
+    CHECK(got == std::vector<std::string>{"bad", "good"});
+}
+
+TEST_CASE("a peer that sends more descriptors than one cannot fill our table", "[channel]")
+{
+    FakeLoop loop;
+    auto pair = event::Channel::make_pair();
+    REQUIRE(pair);
+    const int fd = pair->second.get();
+    event::Channel receiver(loop, std::move(pair->second), "receiver", [](std::string_view, sys::UniqueFd) {}, [] {});
+    const auto open_now = [] { return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}); };
+    const auto before = open_now();
+    const int sent[] = {0, 0};
+    alignas(cmsghdr) char ancillary[CMSG_SPACE(sizeof sent)] = {};
+    char byte = 'x';
+    iovec piece{&byte, 1};
+    msghdr header{};
+    header.msg_iov = &piece;
+    header.msg_iovlen = 1;
+    header.msg_control = ancillary;
+    header.msg_controllen = sizeof ancillary;
+    cmsghdr* control = CMSG_FIRSTHDR(&header);
+    control->cmsg_level = SOL_SOCKET;
+    control->cmsg_type = SCM_RIGHTS;
+    control->cmsg_len = CMSG_LEN(sizeof sent);
+    std::memcpy(CMSG_DATA(control), sent, sizeof sent);
+    REQUIRE(::sendmsg(pair->first.get(), &header, 0) == 1);
+    loop.fire(fd);
+    CHECK(open_now() == before);
 }
