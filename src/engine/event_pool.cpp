@@ -198,8 +198,7 @@ bool EventPool::read_result(const std::string& name, Listener& listener)
 
 Value EventPool::save() const
 {
-    Value::Array queue, listeners;
-    for (const PoolEvent& event : queue_) queue.push_back(save_event(event));
+    Value::Array listeners;
     for (const auto& [name, listener] : listeners_)
         listeners.emplace_back(Value::Array{name, static_cast<std::int64_t>(listener.state), listener.stream, listener.unread,
                                             listener.expected ? static_cast<std::int64_t>(*listener.expected) : std::int64_t{-1},
@@ -208,27 +207,38 @@ Value EventPool::save() const
                          {"buffer_size", static_cast<std::int64_t>(buffer_size_)},
                          {"next_serial", static_cast<std::int64_t>(next_serial_)},
                          {"discarded", static_cast<std::int64_t>(discarded_)},
-                         {"queue", std::move(queue)},
                          {"listeners", std::move(listeners)}};
+}
+
+Value EventPool::save_queue(std::size_t from, std::size_t most) const
+{
+    Value::Array piece;
+    for (std::size_t i = from; i < queue_.size() && piece.size() < most; ++i) piece.push_back(save_event(queue_[i]));
+    return piece;
+}
+
+bool EventPool::load_queue(const Value& saved)
+{
+    if (saved.array() == nullptr) return false;
+    for (const Value& item : *saved.array()) {
+        auto event = load_event(item);
+        if (!event || event->pool_serial >= next_serial_) return false;
+        queued_bytes_ += event->payload.size();
+        queue_.push_back(std::move(*event));
+    }
+    return true;
 }
 
 Result<EventPool> EventPool::load(const Value& saved)
 {
     const auto damaged = [] { return fail("a pool of event listeners is damaged"); };
-    const auto *queue = saved.find("queue"), *listeners = saved.find("listeners");
+    const auto* listeners = saved.find("listeners");
     const std::int64_t size = saved.number("buffer_size", -1), next = saved.number("next_serial", -1), discarded = saved.number("discarded", -1);
-    if (queue == nullptr || listeners == nullptr || queue->array() == nullptr || listeners->array() == nullptr || size < 1 || next < 0 ||
-        discarded < 0 || saved.text("name").empty())
+    if (listeners == nullptr || listeners->array() == nullptr || size < 1 || next < 0 || discarded < 0 || saved.text("name").empty())
         return damaged();
     EventPool pool(saved.text("name"), static_cast<std::size_t>(size));
     pool.next_serial_ = static_cast<std::uint64_t>(next);
     pool.discarded_ = static_cast<std::uint64_t>(discarded);
-    for (const Value& item : *queue->array()) {
-        auto event = load_event(item);
-        if (!event || event->pool_serial >= pool.next_serial_) return damaged();
-        pool.queued_bytes_ += event->payload.size();
-        pool.queue_.push_back(std::move(*event));
-    }
     for (const Value& item : *listeners->array()) {
         const auto* parts = item.array();
         if (parts == nullptr || parts->size() != 6) return damaged();

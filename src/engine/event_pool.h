@@ -65,9 +65,12 @@ public:
     };
     std::vector<Line> take_lines() { return std::exchange(lines_, {}); }
 
+    /// Without the queue, which may be longer than one value can be: it follows in pieces.
     wire::Value save() const;
+    wire::Value save_queue(std::size_t from, std::size_t most) const;
     /// Not to be trusted: whatever does not fit together is an error.
     static Result<EventPool> load(const wire::Value& saved);
+    bool load_queue(const wire::Value& saved);   ///< behind what is there
 
 private:
     struct Listener {

@@ -140,7 +140,9 @@ Status Outbox::put(std::string_view bytes)
         if (*size >= kFold && ::ftruncate(fd_.get(), 0) == 0) *size = 0;
         ::lseek(fd_.get(), *size, SEEK_SET);
     }
-    return write_at(fd_.get(), bytes, *size);
+    auto written = write_at(fd_.get(), bytes, *size);
+    if (!written) (void)!::ftruncate(fd_.get(), *size);  // half a message would be sent, or stand in the way of the next
+    return written;
 }
 
 Result<bool> Outbox::push(int pipe)

@@ -41,7 +41,7 @@ public:
     explicit Outbox(sys::UniqueFd fd) : fd_(std::move(fd)) {}
 
     bool is_empty() const;
-    Status put(std::string_view bytes);   ///< behind what is there
+    Status put(std::string_view bytes);   ///< behind what is there, whole or not at all
     void clear();
     /// As much as the pipe takes. True: it is empty now.
     Result<bool> push(int pipe);

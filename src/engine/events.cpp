@@ -14,6 +14,7 @@ using wire::Value;
 constexpr const char* kStoreKey = "events";
 constexpr Duration kLastOutput = std::chrono::seconds(1);   // for which the announcement of an end waits
 constexpr std::size_t kCompactAt = 4u << 20;   // bytes of records; most of them are history by then
+constexpr std::size_t kRecordEvents = 1000;
 
 EventType type_of(SupervisorState state)
 {
@@ -532,6 +533,8 @@ bool Events::apply_to_pool(const std::string& word, const Value::Array& record)
     const auto number = [&](std::size_t at) { return at < record.size() ? record[at].integer() : nullptr; };
     if (word == "gone") {
         pools_.erase(found);
+    } else if (word == "queued" && record.size() == 3) {
+        return pool.load_queue(record[2]);
     } else if (word == "size" && number(2) != nullptr && *number(2) > 0) {
         pool.resize(static_cast<std::size_t>(*number(2)));
     } else if (word == "add" && number(2) != nullptr && number(3) != nullptr && text(4) != nullptr) {
@@ -580,7 +583,11 @@ void Events::compact()
     made->append(Value::Array{"serial", static_cast<std::int64_t>(next_serial_)});
     made->append(Value::Array{"seen", std::int64_t{seen_.pid}, static_cast<std::int64_t>(seen_.number)});
     made->append(Value::Array{"tick", ticks_.starts()[0], ticks_.starts()[1], ticks_.starts()[2]});
-    for (const auto& [name, pool] : pools_) made->append(Value::Array{"pool", pool.queue.save()});
+    for (const auto& [name, pool] : pools_) {
+        made->append(Value::Array{"pool", pool.queue.save()});
+        for (std::size_t from = 0; from < pool.queue.queued(); from += kRecordEvents)
+            made->append(Value::Array{"queued", name, pool.queue.save_queue(from, kRecordEvents)});
+    }
     std::erase_if(announced_, [this](const auto& entry) { return engine_.find(entry.first) == nullptr; });
     for (const auto& [namespec, held] : held_)
         for (const HeldEvent& event : held.events)

@@ -1,7 +1,10 @@
 #include "engine/event_pool.h"
 
+#include <csignal>
+
 #include <catch2/catch.hpp>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -198,7 +201,9 @@ TEST_CASE("a pool is the same after it was saved, in every state", "[events]")
     pool.output("c", "nonsense");
     auto back = EventPool::load(pool.save());
     REQUIRE(back);
+    for (std::size_t i = 0; i < pool.queued(); ++i) REQUIRE(back->load_queue(pool.save_queue(i, 1)));
     CHECK(back->save() == pool.save());
+    CHECK(back->save_queue(0, 100) == pool.save_queue(0, 100));
     back->output("a", "KREADY\n");
     CHECK(back->can_take("a"));
     CHECK(back->front().serial == 6);
@@ -218,6 +223,8 @@ TEST_CASE("a damaged pool is refused", "[events]")
         }
     }
     CHECK_FALSE(EventPool::load("x"));
+    for (const wire::Value& bad : {wire::Value(), wire::Value(wire::Value::Array{"x"}), wire::Value(wire::Value::Array{wire::Value::Array{7, 99, 1, ""}})})
+        CHECK_FALSE(pool.load_queue(bad));
 }
 
 TEST_CASE("kept records are there after commit, and only then", "[events]")
@@ -289,6 +296,28 @@ TEST_CASE("an outbox goes on where it was, whoever holds it, however little the 
     CHECK(*box->push(pipe->get()));
     char byte = 0;
     CHECK(::read(pipe->get(), &byte, 1) < 0);
+}
+
+TEST_CASE("an outbox without memory takes nothing of a message, and the next one when there is some", "[events]")
+{
+    auto box = Outbox::create();
+    REQUIRE(box);
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    const auto was = ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit little{8192, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &little) == 0);
+    const bool taken = box->put(std::string(10'000, 'x')).has_value();
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    ::signal(SIGXFSZ, was);
+    CHECK_FALSE(taken);
+    CHECK(box->is_empty());
+    auto pipe = sys::make_pipe(4096);
+    REQUIRE(pipe);
+    REQUIRE(box->put("next"));
+    CHECK(*box->push(pipe->get()));
+    char piece[100];
+    CHECK(::read(pipe->get(), piece, sizeof piece) == 4);
 }
 
 TEST_CASE("ticks: none at the start, one per new period, none made up for", "[events]")

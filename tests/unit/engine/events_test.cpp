@@ -246,6 +246,16 @@ TEST_CASE("a crash of the engine loses no event and repeats none", "[events][cra
     CHECK(got == Events{"type:n\n1", "type:n\n2", "type:n\n3"});
 }
 
+TEST_CASE("a queue as long as it may be survives a crash", "[events][crash]")
+{
+    World world({listener("ear", {"REMOTE_COMMUNICATION"}, 1'000'000)});
+    constexpr std::size_t kMany = 300'000;   // more values than one record can have
+    for (std::size_t i = 0; i < kMany; ++i) world.engine().events().remote("t", "");
+    world.crash();
+    REQUIRE(world.engine().events().pool("ear") != nullptr);
+    CHECK(world.engine().events().pool("ear")->queued() == kMany);
+}
+
 TEST_CASE("an event longer than the pipe survives a crash in its middle", "[events][crash]")
 {
     World world({listener("ear", {"REMOTE_COMMUNICATION"})});
