@@ -33,13 +33,32 @@ void Helper::start(std::optional<std::uint32_t> slot)
     Slot& found = context_.table.at(*slot_);
     const pid_t pid = found.child.pid;
     auto pidfd = pid > 0 && found.exit_sequence == 0 ? context_.processes.open(pid) : Result<sys::UniqueFd>(sys::UniqueFd());
-    if (!pidfd || !*pidfd) return spawn();
+    if (!pidfd || !*pidfd) return settings_.leave_until_handled ? take_legacy(std::move(end)) : spawn();
     pidfd_ = std::move(*pidfd);
     found.state.store(static_cast<std::uint32_t>(SlotState::Live), std::memory_order_release);
     context_.pids.add(pid, *slot_);
     started_ = context_.loop.now();
     connect(std::move(end));
     on_start_();
+}
+
+/// It ended while no engine was there: what it had sent is handled as soon as everybody it may concern is back, and only
+/// then another one starts, whose channel takes the place of this one at the guardian.
+void Helper::take_legacy(sys::UniqueFd end)
+{
+    connect(std::move(end));
+    context_.loop.soon([this] {
+        if (pidfd_) return;  // its end was reported meanwhile, and the next one runs
+        if (channel_ != nullptr) channel_->drain();
+        channel_.reset();
+        spawn();
+    });
+}
+
+MessageOrigin Helper::origin() const
+{
+    if (!slot_ || channel_ == nullptr) return {};
+    return {context_.table.at(*slot_).child.pid.load(), channel_->delivering()};
 }
 
 void Helper::spawn()

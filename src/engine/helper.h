@@ -44,7 +44,7 @@ public:
     bool send_copy_of(const wire::Value& message, int fd) { return channel_ != nullptr && channel_->send_copy_of(wire::encode(message), fd); }
     bool send_encoded(std::string message) { return channel_ != nullptr && channel_->send(std::move(message)); }
     /// Of the message being handled: the same in every engine that is shown it.
-    MessageOrigin origin() const { return {pid(), channel_ != nullptr ? channel_->delivering() : 0}; }
+    MessageOrigin origin() const;
     std::optional<std::uint32_t> slot() const { return slot_; }
     pid_t pid() const { return slot_ && pidfd_ ? context_.table.at(*slot_).child.pid.load() : 0; }
 
@@ -54,6 +54,7 @@ private:
     void connect(sys::UniqueFd end);
     void retry();
     void leave_behind();
+    void take_legacy(sys::UniqueFd end);
     std::string channel_key() const { return "channel " + settings_.name; }
 
     Context& context_;

@@ -270,6 +270,22 @@ class Crashes(xsvd.TestCase):
         self.assertEventually(lambda: len(recorded(daemon)) == 2, "the next one gets it")
         self.assertEqual(recorded(daemon)[0], recorded(daemon)[1])
 
+    def test_what_the_scribe_had_told_a_dead_engine_is_told_to_the_next(self):
+        go = self.folder() / "go"
+        os.mkfifo(go)
+        script = f"read x < {go}; echo '<!--XSUPERVISOR:BEGIN-->hidden<!--XSUPERVISOR:END-->after'; exec sleep 1000"
+        daemon = self.daemon(listener("ear", "PROCESS_COMMUNICATION")
+                             + program("web", "stdout_capture_maxbytes = 1MB", "stdout_logfile = @DIR@/web.log", command=f'/bin/sh -c "{script}"'))
+        roles, engine = daemon.roles(), daemon.engine()
+        os.kill(engine, signal.SIGSTOP)
+        go.write_text("now\n", encoding="utf-8")
+        self.assertEventually(lambda: (daemon.dir / "web.log").read_text() == "after\n", "the scribe has read it")
+        time.sleep(0.05)   # and sent it: another thread of its own does that
+        os.kill(engine, signal.SIGKILL)
+        os.kill(roles["scribe"], signal.SIGKILL)
+        self.assertEventually(lambda: len(recorded(daemon)) == 1, "the listener hears of it")
+        self.assertTrue(shown(daemon)[0].endswith("\nhidden"))
+
     def test_a_killed_scribe_leaves_the_conversation_intact(self):
         daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION"))
         send(daemon, "n", "1")
