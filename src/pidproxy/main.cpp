@@ -1,6 +1,7 @@
 // pidproxy PIDFILE COMMAND [ARG...]: for a program that puts another process in its place and says in a file which. Runs the
 // command, and sends the signals it gets itself to the process of the file.
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -23,7 +24,8 @@ pid_t read_pid(const char* file)
     const bool has_text = ::read(fd, text, sizeof text - 1) > 0;
     ::close(fd);
     const long pid = has_text ? std::strtol(text, nullptr, 10) : 0;
-    return pid > 1 ? static_cast<pid_t>(pid) : 0;
+    // A greater one would be a group's number, or everybody's, once it is a pid_t.
+    return pid > 1 && pid <= INT_MAX ? static_cast<pid_t>(pid) : 0;
 }
 
 /// True when the signal was one that ends us as well.

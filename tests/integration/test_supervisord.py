@@ -266,6 +266,17 @@ class Pidproxy(unittest.TestCase):
                 os.kill(child.pid, signal.SIGKILL)
             self.assertEqual(proxy.wait(xsvd.PATIENCE), 128 + 9)
 
+    def test_a_number_that_is_no_pid_reaches_nobody(self):
+        with subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True) as group, self.start("echo up; exec sleep 1000") as proxy:
+            self.assertEqual(proxy.stdout.readline(), "up\n")
+            (self.folder / "pid").write_text(f"{2**32 - group.pid}\n")  # as 32 bits: all of that group
+            proxy.send_signal(signal.SIGUSR1)
+            self.assertEqual(proxy.stdout.readline(), f"Can't read child pidfile {self.folder}/pid!\n")
+            self.assertIsNone(group.poll())
+            for child in xsvd.descendants(proxy.pid):
+                os.kill(child.pid, signal.SIGKILL)
+            group.kill()
+
     def test_wrong_usage(self):
         done = subprocess.run([xsvd.BUILD / "bin" / "xsvd-pidproxy"], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 1)
