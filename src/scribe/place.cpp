@@ -59,7 +59,7 @@ bool Place::holds(int fd) const
 Result<Place> find_place(const std::string& path)
 {
     if (::geteuid() == 0) {
-        auto parent = sys::open_trusted_parent(path);
+        auto parent = sys::open_log_parent(path);
         if (!parent) return tl::unexpected<Error>(std::move(parent).error());
         return Place{std::make_shared<sys::UniqueFd>(std::move(parent->fd)), std::move(parent->name)};
     }

@@ -26,7 +26,7 @@ struct Place {
     bool holds(int fd) const;  ///< is this descriptor's file the one that has the name now?
 };
 
-/// As root only where nobody else could have changed the way (rule L2).
+/// As root without links where others could have changed the way (rule L2).
 Result<Place> find_place(const std::string& path);
 
 /// Renames NAME.1 … upwards (the one numbered `backups` goes), then NAME to NAME.1. Missing files are tolerated.

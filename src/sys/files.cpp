@@ -98,9 +98,16 @@ Result<UniqueFd> open_log_file(const std::string& path, mode_t mode)
     }
     const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     UniqueFd fd;
+    bool shared = false, is_roots = false;   // the folder: others can change the way or the names; only root can
+    uid_t host = 0;                          // who owns it
     if (::geteuid() == 0) {
-        auto parent = open_trusted_parent(path);
+        auto parent = open_log_parent(path);
         if (!parent) return wrap(parent, "log file " + path);
+        struct stat folder{};
+        if (::fstat(parent->fd.get(), &folder) < 0) return fail_errno("log file " + path, errno);
+        host = folder.st_uid;
+        shared = parent->shared;
+        is_roots = !shared && (folder.st_mode & 022) == 0;
         fd.reset(::openat(parent->fd.get(), parent->name.c_str(), flags, mode));
     } else {
         fd.reset(::open(path.c_str(), flags, mode));
@@ -110,8 +117,11 @@ Result<UniqueFd> open_log_file(const std::string& path, mode_t mode)
     if (!fd) return fail_errno("log file " + path, errno);
     struct stat status{};
     if (::fstat(fd.get(), &status) < 0) return fail_errno("log file " + path, errno);
+    if (shared && !S_ISREG(status.st_mode)) return fail("log file {}: is no regular file, where others than root can write", path);
     if (S_ISCHR(status.st_mode)) return fd;
-    if (status.st_uid != ::geteuid() && status.st_uid != 0) return fail("log file {}: belongs to uid {}", path, status.st_uid);
+    // What stands in a folder of root's, root has put there: logrotate's "create 640 www-data" is fine.
+    const bool is_fine = status.st_uid == 0 || status.st_uid == ::geteuid() || (::geteuid() == 0 && (is_roots || status.st_uid == host));
+    if (!is_fine) return fail("log file {}: belongs to uid {}, in a folder where others than root can write (chown root {})", path, status.st_uid, path);
     if (S_ISFIFO(status.st_mode)) return fd;
     if (!S_ISREG(status.st_mode)) return fail("log file {}: is neither a regular file nor a character device", path);
     if (status.st_nlink > 1) return fail("log file {}: has a second name (hard link)", path);

@@ -39,8 +39,9 @@ Result<UniqueFd> open_pipe_end(int pipe, bool for_writing);
 /// Whether so many bytes fit into the pipe now, all of them; it is made larger where that helps, up to 8 MiB.
 bool make_room(int pipe, std::size_t bytes);
 
-/// Opens a log file for writing by rules L1 and L2 (no links, regular or a character device / pipe such as /dev/stdout;
-/// directories writable by others refused as root). Not O_APPEND: the caller keeps the offset (rule L4).
+/// Opens a log file for writing by rules L1 and L2: no link, one name; regular, or a character device or pipe such as
+/// /dev/stdout. Where others than root can write, as root only a regular file that belongs to root or to the owner of the
+/// folder, reached without a link. Not O_APPEND: the caller keeps the offset (rule L4).
 Result<UniqueFd> open_log_file(const std::string& path, mode_t mode);
 
 struct User {

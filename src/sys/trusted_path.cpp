@@ -41,17 +41,24 @@ std::deque<std::string> components(const std::string& path)
     return parts;
 }
 
-}  // namespace
+enum class Way { TrustedOnly, Log };
 
-Result<TrustedDirectory> open_trusted_parent(const std::string& path, bool create)
+Result<TrustedDirectory> walk(const std::string& path, bool create, Way way)
 {
+    bool shared = false;
+    const auto enter = [&](int fd, const std::string& shown) -> Status {
+        auto checked = check_directory(fd, shown);
+        if (checked || way == Way::TrustedOnly) return checked;
+        shared = true;
+        return {};
+    };
     if (path.empty() || path.front() != '/') return fail("'{}' is not an absolute path", path);
     auto left = components(path);
     if (left.empty() || path.back() == '/') return fail("'{}' names a directory", path);
     std::string shown = "/";
     UniqueFd here(::open("/", kDirectoryFlags));
     if (!here) return fail_errno("/", errno);
-    if (auto checked = check_directory(here.get(), shown); !checked) return tl::unexpected(std::move(checked).error());
+    if (auto entered = enter(here.get(), shown); !entered) return tl::unexpected(std::move(entered).error());
     for (int links = 0; left.size() > 1;) {
         const std::string name = left.front();
         left.pop_front();
@@ -64,6 +71,7 @@ Result<TrustedDirectory> open_trusted_parent(const std::string& path, bool creat
         }
         if (found < 0) return fail_errno(next, errno);
         if (S_ISLNK(status.st_mode)) {
+            if (shared) return fail("the link {} stands where others than root can write, and is not followed", next);
             if (++links > kMostLinks) return fail_errno(path, ELOOP);
             if (!is_trusted_owner(status.st_uid)) return fail("the link {} belongs to uid {}", next, status.st_uid);
             std::array<char, PATH_MAX> target{};
@@ -79,13 +87,19 @@ Result<TrustedDirectory> open_trusted_parent(const std::string& path, bool creat
             }
             continue;
         }
-        UniqueFd entered(::openat(here.get(), name.c_str(), kDirectoryFlags));
-        if (!entered) return fail_errno(next, errno);
-        here = std::move(entered);
+        UniqueFd opened(::openat(here.get(), name.c_str(), kDirectoryFlags));
+        if (!opened) return fail_errno(next, errno);
+        here = std::move(opened);
         shown = next;
-        if (auto checked = check_directory(here.get(), shown); !checked) return tl::unexpected(std::move(checked).error());
+        if (auto entered = enter(here.get(), shown); !entered) return tl::unexpected(std::move(entered).error());
     }
-    return TrustedDirectory{std::move(here), left.front()};
+    return TrustedDirectory{std::move(here), left.front(), shared};
 }
+
+}  // namespace
+
+Result<TrustedDirectory> open_trusted_parent(const std::string& path, bool create) { return walk(path, create, Way::TrustedOnly); }
+
+Result<TrustedDirectory> open_log_parent(const std::string& path) { return walk(path, false, Way::Log); }
 
 }  // namespace xsv::sys

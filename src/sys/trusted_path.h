@@ -14,9 +14,15 @@ namespace xsv::sys {
 struct TrustedDirectory {
     UniqueFd fd;        ///< O_PATH
     std::string name;   ///< the last component, not looked at yet
+    bool shared = false;   ///< of open_log_parent: somebody else could change the way, or the names in it
 };
 
 /// Walks to the folder of an absolute `path`; `create` makes missing folders with mode 0755.
 Result<TrustedDirectory> open_trusted_parent(const std::string& path, bool create = false);
+
+/// The same for a log, whose folder often belongs to the program's user (/home/app/logs) or is writable by a group (/var/log).
+/// From the first such directory on no link is followed, so whoever owns it can lead us to nothing but directories that he
+/// could move there, and to files that stand in them (rule L2; open_log_file looks at the file).
+Result<TrustedDirectory> open_log_parent(const std::string& path);
 
 }  // namespace xsv::sys

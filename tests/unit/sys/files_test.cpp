@@ -93,15 +93,47 @@ TEST_CASE("logs are not written through links, second names or open folders", "[
     CHECK((::fcntl(standard->get(), F_GETFD) & FD_CLOEXEC) != 0);
     CHECK_THAT(message(sys::open_log_file(folder / "none/log", 0640)), Catch::Contains("No such file"));
     if (!is_root()) return;
-    REQUIRE(::mkdir((folder / "open").c_str(), 0755) == 0);
+    CHECK(sys::read_file(victim, 100) == "precious");
+}
+
+TEST_CASE("a log of root's stands in folders of others, where nobody can lead it astray", "[sys][files]")
+{
+    if (!is_root()) return;
+    TemporaryFolder folder;
+    const std::string victim = write_file(folder / "victim", "precious");
+    const auto give = [&](const std::string& path, uid_t uid) { REQUIRE(::lchown(path.c_str(), uid, uid) == 0); };
+    for (const char* name : {"theirs", "theirs/logs", "open", "sticky"}) REQUIRE(::mkdir((folder / name).c_str(), 0755) == 0);
+    give(folder / "theirs", 12345);
     ::chmod((folder / "open").c_str(), 0777);
-    CHECK_THAT(message(sys::open_log_file(folder / "open/log", 0640)), Catch::Contains("writable by others"));
-    REQUIRE(::mkdir((folder / "theirs").c_str(), 0755) == 0);
-    REQUIRE(::chown((folder / "theirs").c_str(), 12345, 0) == 0);
-    CHECK_THAT(message(sys::open_log_file(folder / "theirs/log", 0640)), Catch::Contains("belongs to uid 12345") && Catch::Contains("chown root"));
-    write_file(folder / "foreign", "");
-    REQUIRE(::chown((folder / "foreign").c_str(), 12345, 0) == 0);
-    CHECK_THAT(message(sys::open_log_file(folder / "foreign", 0640)), Catch::Contains("belongs to uid 12345"));
+    ::chmod((folder / "sticky").c_str(), 01777);
+
+    // Supervisor's own logs, new ones, and those that logrotate has made.
+    CHECK(sys::open_log_file(folder / "theirs/new", 0640));
+    CHECK(sys::open_log_file(folder / "theirs/logs/new", 0640));
+    CHECK(sys::open_log_file(folder / "open/new", 0640));
+    write_file(folder / "theirs/own", "");
+    give(folder / "theirs/own", 12345);
+    CHECK(sys::open_log_file(folder / "theirs/own", 0640));
+    write_file(folder / "handed", "");
+    give(folder / "handed", 12345);
+    CHECK(sys::open_log_file(folder / "handed", 0640));
+
+    // A stranger's file where everybody can write
+    for (const char* name : {"open/strange", "sticky/strange", "theirs/strange"}) {
+        write_file(folder / name, "");
+        give(folder / name, 54321);
+        CHECK_THAT(message(sys::open_log_file(folder / name, 0640)), Catch::Contains("belongs to uid 54321"));
+    }
+    // Links and second names, though they belong to root
+    REQUIRE(::symlink(folder.path().c_str(), (folder / "theirs/around").c_str()) == 0);
+    CHECK_THAT(message(sys::open_log_file(folder / "theirs/around/victim", 0640)), Catch::Contains("is not followed"));
+    REQUIRE(::symlink(victim.c_str(), (folder / "theirs/link").c_str()) == 0);
+    CHECK_THAT(message(sys::open_log_file(folder / "theirs/link", 0640)), Catch::Contains("is a link"));
+    REQUIRE(::link(victim.c_str(), (folder / "theirs/hard").c_str()) == 0);
+    CHECK_THAT(message(sys::open_log_file(folder / "theirs/hard", 0640)), Catch::Contains("hard link"));
+    REQUIRE(::mkfifo((folder / "theirs/fifo").c_str(), 0600) == 0);
+    const sys::UniqueFd reader(::open((folder / "theirs/fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    CHECK_THAT(message(sys::open_log_file(folder / "theirs/fifo", 0640)), Catch::Contains("no regular file"));
     CHECK(sys::read_file(victim, 100) == "precious");
 }
 
