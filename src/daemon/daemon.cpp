@@ -142,13 +142,23 @@ Status Daemon::prepare_recovery(engine::GuardianLink::Inheritance& inheritance)
     apply_daemon_settings();
     raise_hard_limits();
     raise_process_limit();
-    if (config_.daemon.uid)
-        if (auto changed = sys::become(*config_.daemon.uid, config_.daemon.gid.value_or(*config_.daemon.uid), config_.daemon.groups); !changed)
-            return changed;
+    if (auto changed = become_writer_of(record.get()); !changed) return changed;
     open_log();
     wire_together();
     if (auto failed = open_servers()) return fail("the servers' sockets could not be opened");
     return {};
+}
+
+/// An engine that has dropped its rights leaves a record that its successor, which starts as root, must not take orders from
+/// about rights. Whose it is the kernel knows, and that user's groups the user database.
+Status Daemon::become_writer_of(int record)
+{
+    struct stat status{};
+    if (::fstat(record, &status) != 0) return fail_errno("the configuration of record", errno);
+    if (status.st_uid == ::geteuid()) return {};
+    auto user = sys::find_user(std::to_string(status.st_uid));
+    if (!user) return wrap(user, "the user who wrote the configuration of record");
+    return sys::become(status.st_uid, status.st_gid, user->groups);
 }
 
 /// As Supervisor does, the hard limits are raised where they are too low and we may; the guardian has raised the soft one of

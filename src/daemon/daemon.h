@@ -28,6 +28,7 @@ public:
     int serve(const std::vector<int>& signals);
 
 private:
+    Status become_writer_of(int record);
     void wire_together();
     std::optional<int> open_servers();
     void start_helpers();

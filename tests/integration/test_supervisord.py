@@ -1,5 +1,6 @@
 """Started under the name supervisord: what Supervisor's users, init scripts and log readers know of its daemon."""
 import os
+import pathlib
 import pwd
 import signal
 import socket
@@ -65,6 +66,17 @@ class Start(Named):
         self.assertIn(f"INFO Set uid to user {nobody.pw_uid} succeeded\n", log)
         self.assertNotIn("running as root", log)
         self.assertEqual(os.stat(folder / "d.log").st_uid, nobody.pw_uid)
+
+        def rights(of):
+            status = pathlib.Path(f"/proc/{of}/status").read_text(encoding="ascii")
+            return [line for line in status.splitlines() if line.startswith(("Uid:", "Gid:", "Groups:", "CapEff:"))]
+        engine = daemon.wait_for_engine()
+        before = rights(engine)
+        os.kill(engine, signal.SIGKILL)
+        successor = daemon.wait_for_engine(other_than=engine)
+        daemon.wait_until_ready()
+        self.assertEqual(daemon.wait_for_pid("sleeper"), pid)
+        self.assertEqual(rights(successor), before)
 
     def test_a_server_without_a_password_is_critical(self):
         port = xsvd.free_port()
