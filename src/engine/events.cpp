@@ -15,6 +15,7 @@ constexpr const char* kStoreKey = "events";
 constexpr Duration kLastOutput = std::chrono::seconds(1);   // for which the announcement of an end waits
 constexpr std::size_t kCompactAt = 4u << 20;   // bytes of records; most of them are history by then
 constexpr std::size_t kRecordEvents = 1000;
+constexpr Duration kStoreRetry = std::chrono::seconds(10);   // after memory for the queues was refused
 
 EventType type_of(SupervisorState state)
 {
@@ -452,7 +453,7 @@ void Events::act(Value::Array record)
 {
     const Value value(std::move(record));
     apply(value);
-    if (!store_ && !store_failed_) return compact();
+    if (!store_ && context_.loop.now() >= store_retry_) return compact();
     if (store_) store_->append(value);
 }
 
@@ -564,7 +565,7 @@ void Events::commit()
     if (auto done = store_->commit(); !done) {
         log::error("{}; a crash of the engine would lose queued events now", done.error().message);
         store_.reset();
-        store_failed_ = true;
+        store_retry_ = context_.loop.now() + kStoreRetry;
         context_.keeper.drop(kStoreKey);
         return;
     }
@@ -577,7 +578,7 @@ void Events::compact()
     auto made = EventStore::create();
     if (!made) {
         log::error("{}; a crash of the engine would lose queued events now", made.error().message);
-        store_failed_ = true;
+        store_retry_ = context_.loop.now() + kStoreRetry;
         return;
     }
     made->append(Value::Array{"serial", static_cast<std::int64_t>(next_serial_)});
@@ -594,7 +595,11 @@ void Events::compact()
             made->append(Value::Array{"hold", namespec, static_cast<std::int64_t>(event.type), event.payload, std::int64_t{event.pid},
                                       Value::Array(event.streams.begin(), event.streams.end())});
     for (const auto& [namespec, state] : announced_) made->append(Value::Array{"state", namespec, state});
-    if (auto done = made->commit(); !done) return log::error("{}", done.error().message);
+    if (auto done = made->commit(); !done) {
+        log::error("{}; a crash of the engine would lose queued events now", done.error().message);
+        store_retry_ = context_.loop.now() + kStoreRetry;
+        return;
+    }
     context_.keeper.hold(kStoreKey, net::Held::Other, made->fd());
     store_ = std::move(*made);
     compact_at_ = std::max(kCompactAt, 2 * store_->size());

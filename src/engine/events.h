@@ -103,7 +103,8 @@ private:
     Ticks ticks_;
     std::optional<EventStore> store_;
     std::size_t compact_at_ = 0;
-    bool store_failed_ = false, dispatch_due_ = false;
+    bool dispatch_due_ = false;
+    Time store_retry_{};                              ///< no store before: there was no memory for one
     std::map<std::string, Outbox> outboxes_;          ///< by namespec of a listener that lives
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     event::WatchPtr clock_;

@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "wire/json.h"
@@ -10,8 +11,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     if (const auto value = json::parse(text)) {
-        const auto again = json::parse(json::render(*value, size % 2 == 0));
-        if (!again || encode(*again) != encode(*value)) std::abort();
+        // Not the value itself: what XML forbids in text (U+FFFF) is U+FFFD afterwards.
+        const std::string once = json::render(*value, size % 2 == 0);
+        const auto again = json::parse(once);
+        if (!again || json::render(*again, size % 2 == 0) != once) std::abort();
     }
     if (const auto requests = json::parse_requests(text)) {
         if (requests->items.empty()) std::abort();
