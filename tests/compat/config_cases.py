@@ -63,7 +63,7 @@ def daemon(name, lines, **rest):
     case(name, "[supervisord]\n" + lines + "\n", **rest)
 
 
-# ---- 1.2 grammar --------------------------------------------------------------------------------------------------
+# ---- 1.2 grammar: T26, T27 --------------------------------------------------------------------------------------------------
 
 case("empty file", "", meant="no-supervisord", ours=lambda c: not c["groups"])
 case("only comments", "; a\n# b\n", meant="no-supervisord", ours=lambda c: not c["groups"])
@@ -201,7 +201,7 @@ program("process name with colon", "process_name=%(program_name)s:1")
 program("process name with a blank after expansion", 'environment=N="a b"\nprocess_name=%(ENV_N)s', meant="names", ours=lambda c: c["mistakes"])
 program("process name trimmed", "process_name=   web   ")
 
-# ---- 1.4 expansion ------------------------------------------------------------------------------------------------
+# ---- 1.4 expansion: T28, T29, T30 ------------------------------------------------------------------------------------------------
 
 for _i, _value in enumerate([
         "%(program_name)s", "%(group_name)s", "%(process_num)d", "%(process_num)02d", "%(process_num)5d|", "%(process_num)-5d|", "%(process_num)+d", "%(process_num)x",
@@ -274,7 +274,7 @@ case("here with an include", "[supervisord]\n[include]\nfiles=sub/*.conf\n[progr
 case("here behind a percent sign", "[supervisord]\n[include]\nfiles=a.conf\n[program:x]\ncommand=/bin/cat\ndirectory=%%(here)s\n", {"a.conf": ""}, meant="here",
      ours=lambda c: _process(c)["directory"] == "%(here)s")
 
-# ---- 1.5 include --------------------------------------------------------------------------------------------------
+# ---- 1.5 include: T35 --------------------------------------------------------------------------------------------------
 
 _y = "[program:y]\ncommand=/bin/y\n"
 _z = "[program:z]\ncommand=/bin/z\n"

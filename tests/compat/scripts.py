@@ -6,6 +6,8 @@ The list of checks, and where each is: 1, 2 status; 3 spawn_errors, bad_starts; 
 shutting_down; 25 life_of_a_daemon. Scripts that are not here are in scripts_processes.py and scripts_daemon.py.
 """
 
+import os
+
 from harness import Step, rewrite, wait, wait_text
 
 BASE = """
@@ -409,7 +411,15 @@ unreachable = (PROGRAMS, [
     Step("-s", "unix://@DIR@/" + 120 * "x", "status"),
 ])
 
-sectionless = (SECTIONLESS + PROGRAMS[PROGRAMS.index("[program:sleeper]"):], [
+
+def _include_the_section(sandbox):
+    with open(os.path.join(sandbox.folder, "client.conf"), "w", encoding="utf-8") as file:
+        file.write("[supervisorctl]\nserverurl = unix://" + os.path.join(sandbox.folder, "ctl.sock") + "\n")
+
+
+# T34: a client reads no included files, and needs its section even with -s.
+sectionless = (SECTIONLESS + "[include]\nfiles = @DIR@/client.conf\n" + PROGRAMS[PROGRAMS.index("[program:sleeper]"):], [
+    _include_the_section,
     Step("status"),
     Step("-s", "unix://@SOCKET@", "status"),
 ])

@@ -222,7 +222,7 @@ def both(config, drive):
 class Listeners(unittest.TestCase):
     maxDiff = None
 
-    def test_everything(self):
+    def test_everything(self):   # T37, T38
         theirs, ours = both(EVERYTHING, drive_everything)
         wanted, got = by_subject(theirs), by_subject(ours)
         for subject in sorted(set(wanted) | set(got)):
@@ -233,7 +233,7 @@ class Listeners(unittest.TestCase):
             for counter in ("serial", "poolserial"):
                 self.assertEqual([int(header[counter]) for header, _ in events], list(range(len(events))))
 
-    def test_trouble(self):
+    def test_trouble(self):   # T38
         (theirs, their_log), (ours, our_log) = both(TROUBLE, drive_trouble)
         self.assertEqual([[masked(*event) for event in events] for events in theirs], [[masked(*event) for event in events] for events in ours])
         self.assertEqual([[(h["serial"], h["poolserial"]) for h, _ in events] for events in theirs],

@@ -476,7 +476,7 @@ class Processes(CompatCase):
         self.assertEqual({code for code, _ in wanted.values()}, {2})
         self.assertEqual(wanted, got)
 
-    def test_how_commands_are_found(self):
+    def test_how_commands_are_found(self):   # T33
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             wanted, got = pool.submit(look_up, "supervisord"), pool.submit(look_up, "xsvd")
             wanted, got = wanted.result(), got.result()

@@ -106,6 +106,26 @@ class Background(xsvd.TestCase):
         self.assertEqual([p for p in family if p.is_there()], [])
         self.assertFalse((folder / "xsvd.pid").exists())
 
+    def test_umask_and_directory_act_in_the_background_only(self):   # T31
+        for option in ((), ("-n",)):
+            with self.subTest(option=option):
+                folder = self.folder()
+                config = folder / "xsvd.conf"
+                config.write_text(f"[unix_http_server]\nfile = {folder}/ctl.sock\n[supervisord]\nlogfile = {folder}/xsvd.log\n"
+                                  f"pidfile = {folder}/xsvd.pid\nchildlogdir = {folder}\nrundir = {folder}/run\numask = 077\ndirectory = /usr\n"
+                                  f"[program:look]\ncommand = sh -c 'umask; pwd; exec sleep 1000'\nstdout_logfile = {folder}/look.log\n")
+                started = subprocess.Popen([xsvd.XSVD, *option, "-c", config], cwd=folder, umask=0o022, stdin=subprocess.DEVNULL,
+                                           stdout=subprocess.DEVNULL)
+                pid = int(xsvd.until(lambda: (folder / "xsvd.pid").exists() and (folder / "xsvd.pid").read_text(), "the pid file"))
+                try:
+                    seen = xsvd.until(lambda: (lambda lines: lines if len(lines) == 2 else None)(
+                        (folder / "look.log").read_text().split() if (folder / "look.log").exists() else []), "what the program sees")
+                    self.assertEqual(seen, ["0022", str(folder.resolve())] if option else ["0077", "/usr"])
+                finally:
+                    guardian = xsvd.Process(pid)
+                    os.kill(pid, signal.SIGTERM)
+                    started.wait(xsvd.PATIENCE)
+                    xsvd.until(lambda: not guardian.is_there(), "it ends")
 
     def test_relative_paths_keep_their_meaning(self):   # B17, B18
         folder = self.folder()

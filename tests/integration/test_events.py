@@ -142,6 +142,12 @@ class Telling(xsvd.TestCase):
             send(daemon, "n", str(n))
         self.assertEventually(lambda: sorted(int(p[7:]) for _, p in recorded(daemon)) == list(range(60)), "each event goes to one of them")
 
+    def test_its_group_comes_first_and_its_process_last(self):   # T36
+        daemon = self.daemon(listener("ear", "TICK_3600") + program("web"))
+        lines = dict(line.split(None, 1) for line in daemon.ctl("avail", check=True).out.splitlines())
+        self.assertEqual({name: rest.split() for name, rest in lines.items()},
+                         {"ear": ["in", "use", "auto", "-1:999"], "web": ["in", "use", "auto", "999:999"]})
+
     def test_reread_and_update_know_listeners(self):
         daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION"))
         daemon.write(listener("ear", "TICK_60"))

@@ -127,7 +127,7 @@ class Signals(Named):
 
 
 class Children(Named):
-    def test_environment_signals_and_descriptors(self):
+    def test_environment_signals_and_descriptors(self):   # T32
         daemon = self.supervisord("""
             [program:shows]
             command = /bin/sh -c 'env > @DIR@/env.new; grep -E "^Sig(Blk|Ign)" /proc/self/status > @DIR@/signals; ls /proc/self/fd > @DIR@/fds; mv @DIR@/env.new @DIR@/env; exec sleep 1000'
