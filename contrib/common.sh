@@ -98,3 +98,12 @@ build()
     cmake --preset "$preset" "$@"
     cmake --build --preset "$preset"
 }
+
+# run_tests ARGUMENTS of ctest: what fails runs once more, alone. On a busy machine a test that waits for other programs can
+# come too late; one that fails twice has found something. Both runs are printed.
+run_tests()
+{
+    ctest "$@" && return
+    say "what failed runs once more, alone"
+    ctest "$@" -j 1 --rerun-failed
+}
