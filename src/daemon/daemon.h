@@ -28,6 +28,8 @@ public:
     int serve(const std::vector<int>& signals);
 
 private:
+    static constexpr const char *kTableKey = "table", *kLockKey = "lock", *kRecordKey = "record";   // at the guardian
+
     Status become_writer_of(int record);
     void wire_together();
     std::optional<int> open_servers();
@@ -44,10 +46,6 @@ private:
     std::string server_url() const;
     Status take_run_dir();
     Status open_table(sys::UniqueFd fd);
-    Status check_limits() const;
-    void raise_hard_limits() const;
-    bool raise_process_limit() const;
-    bool raised_files() const;
     void apply_daemon_settings();
     void write_pidfile() const;
     void clean_auto_logs() const;

@@ -26,6 +26,8 @@ struct Group;
 /// queued is lost, and nobody is sent an event in the middle of another.
 class Events {
 public:
+    static constexpr const char* kStoreKey = "events";   ///< under which the guardian keeps the queues
+
     Events(Context& context, Engine& engine) : context_(context), engine_(engine) {}
 
     /// What a former engine left; before any service is recovered.
@@ -84,6 +86,7 @@ private:
     bool apply_to_pool(const std::string& word, const wire::Value::Array& record);
     void commit();
     void compact();
+    void try_later(const Error& error);
     void dispatch_soon();
     void dispatch();
     void send(Pool& pool, Service& listener);
