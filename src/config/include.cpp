@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <cerrno>
 #include <set>
 
 #include "base/text.h"
+#include "config/dialect.h"
 #include "config/sections.h"
+#include "config/values.h"
 
 namespace xsv::config {
 namespace {
@@ -66,34 +69,71 @@ public:
 private:
     void include_all(const Section& include)
     {
-        for (const auto& [name, key] : include.keys) {
-            if (name == "files") continue;
-            if (name == "xinetd" || name == "inetd" || name == "systemd")
-                report_.mistake(key.place, "include", name, "files of this dialect are not supported by this version");
-            else
-                report_.warning(key.place, "include", name,
-                                "unknown key" + suggestion(name, {"files", "xinetd", "inetd", "systemd"}));
+        static const std::vector<std::string> kKeys = {"files", "xinetd", "inetd", "systemd", "import_unsafe"};
+        for (const auto& [name, key] : include.keys)
+            if (std::find(kKeys.begin(), kKeys.end(), name) == kKeys.end())
+                report_.warning(key.place, "include", name, "unknown key" + suggestion(name, kKeys));
+        if (const IniKey* files = include.find("files")) {
+            for (const std::string& pattern : words_of(*files)) include_pattern(pattern, files->place);
+        } else if (!include.has("xinetd") && !include.has("inetd") && !include.has("systemd")) {
+            return report_.fatal(include.place, "include", "", ".ini file has [include] section, but no files setting");
         }
-        const IniKey* files = include.find("files");
-        if (files == nullptr) {
-            const bool has_dialect = include.has("xinetd") || include.has("inetd") || include.has("systemd");
-            if (!has_dialect)
-                report_.fatal(include.place, "include", "", ".ini file has [include] section, but no files setting");
-            return;
+        TranslationRules rules;
+        if (const IniKey* unsafe = include.find("import_unsafe")) {
+            const auto flag = parse_boolean(unsafe->value);
+            if (!flag) report_.mistake(unsafe->place, "include", "import_unsafe", flag.error().message);
+            rules.unsafe = flag.value_or(false);
         }
+        for (const Dialect dialect : {Dialect::Xinetd, Dialect::Inetd, Dialect::Systemd})
+            if (const IniKey* key = include.find(dialect_name(dialect))) include_dialect(dialect, *key, rules);
+    }
+
+    std::vector<std::string> words_of(const IniKey& key)
+    {
         Names here = names_;
         here["host_node_name"] = surroundings_.host;
-        here["here"] = Surroundings::folder_of(files->place.file);
-        const auto patterns = expand(files->value, here, {}, "include.files");
-        if (!patterns) return report_.fatal(files->place, "include", "files", patterns.error().message);
-        for (const std::string& pattern : text::words(*patterns)) include_pattern(pattern, files->place);
+        here["here"] = Surroundings::folder_of(key.place.file);
+        const auto patterns = expand(key.value, here, {}, "include." + key.name);
+        if (!patterns) report_.fatal(key.place, "include", key.name, patterns.error().message);
+        return patterns ? text::words(*patterns) : std::vector<std::string>();
+    }
+
+    std::vector<std::string> match(const std::string& pattern) const
+    {
+        const std::string folder = pattern.starts_with('/') ? "" : Surroundings::folder_of(file_) + "/";
+        return surroundings_.match(literal(folder) + pattern);
+    }
+
+    /// All files of a dialect at once: units of one pair may match different patterns.
+    void include_dialect(Dialect dialect, const IniKey& key, const TranslationRules& rules)
+    {
+        std::vector<std::string> files;
+        for (const std::string& pattern : words_of(key)) {
+            const auto found = match(pattern);
+            if (found.empty()) {
+                const bool is_pattern = pattern.find_first_of("*?[") != std::string::npos;
+                if (is_pattern) report_.warning(key.place, "include", key.name, fmt::format("no file matches \"{}\"", pattern));
+                else report_.mistake(key.place, "include", key.name, fmt::format("there is no file \"{}\"", pattern));
+            }
+            for (const std::string& file : found)
+                if (std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
+        }
+        Translation translation = translate(dialect, files, surroundings_, rules);
+        for (const std::string& file : translation.files) report_.included(file);
+        for (Remark& remark : translation.remarks) report_.add(std::move(remark));
+        for (IniSection& section : translation.sections) {
+            if (const Section* known = sections_.find(section.name))
+                report_.mistake(section.place, section.name, "",
+                                fmt::format("[{}] is already defined at {}:{}", section.name, known->place.file, known->place.line));
+            else
+                sections_.add_translated(section);
+        }
     }
 
     void include_pattern(const std::string& pattern, const Place& place)
     {
-        const bool is_absolute = pattern.starts_with('/');
-        const std::string folder = is_absolute ? "" : Surroundings::folder_of(file_) + "/";
-        const auto found = surroundings_.match(literal(folder) + pattern);
+        const std::string folder = pattern.starts_with('/') ? "" : Surroundings::folder_of(file_) + "/";
+        const auto found = match(pattern);
         if (found.empty())
             report_.warning(place, "include", "files", fmt::format("No file matches via include \"{}{}\"", folder, pattern));
         for (const std::string& name : found) {

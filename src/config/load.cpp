@@ -45,7 +45,7 @@ public:
             for (const Section& section : sections.all()) check_words(section);
         }
         const bool fatal = report_.is_fatal();
-        return {std::move(config_), report_.take_mistakes(), report_.take_warnings(), report_.take_included(), fatal};
+        return {std::move(config_), report_.take_mistakes(), report_.take_warnings(), report_.take_notes(), report_.take_included(), fatal};
     }
 
 private:

@@ -18,6 +18,7 @@ struct Loaded {
     Config config;
     std::vector<Mistake> mistakes;    ///< errors; at start, those of single programs also stand in ServiceSpec::broken
     std::vector<Mistake> warnings;    ///< unknown keys with the nearest known one, empty includes, …
+    std::vector<Mistake> notes;       ///< of other dialects: what works differently from the old daemon; for `check`
     std::vector<std::string> included;   ///< files beside the main one, in order
     bool fatal = false;               ///< [supervisord], a server section or the file itself is wrong: nothing can run
 };

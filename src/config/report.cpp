@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "config/dialect.h"
+
 namespace xsv::config {
 
 std::string Mistake::message() const
@@ -19,6 +21,13 @@ void Report::add(Mistake mistake)
     if (!seen_.insert(mistake.message()).second) return;
     if (!mistake.warning && concerns_everything(mistake.section)) fatal_ = true;
     (mistake.warning ? warnings_ : mistakes_).push_back(std::move(mistake));
+}
+
+void Report::add(Remark remark)
+{
+    Mistake said{remark.place, std::move(remark.section), std::move(remark.key), std::move(remark.text), remark.weight != Remark::Weight::Mistake};
+    if (remark.weight != Remark::Weight::Note) add(std::move(said));
+    else if (seen_.insert(said.message()).second) notes_.push_back(std::move(said));
 }
 
 void Report::mistake(const Place& place, std::string section, std::string key, std::string text)

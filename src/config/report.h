@@ -9,12 +9,15 @@
 
 namespace xsv::config {
 
+struct Remark;
+
 /// Collects mistakes and warnings, each once: numprocs=50 repeats a section fifty times, its mistake is still one.
 class Report {
 public:
     void mistake(const Place& place, std::string section, std::string key, std::string text);
     void warning(const Place& place, std::string section, std::string key, std::string text);
     void add(Mistake mistake);
+    void add(Remark remark);
     /// A mistake after which nothing can run.
     void fatal(const Place& place, std::string section, std::string key, std::string text);
 
@@ -26,10 +29,11 @@ public:
 
     std::vector<Mistake> take_mistakes() { return std::move(mistakes_); }
     std::vector<Mistake> take_warnings() { return std::move(warnings_); }
+    std::vector<Mistake> take_notes() { return std::move(notes_); }
     std::vector<std::string> take_included() { return std::move(included_); }
 
 private:
-    std::vector<Mistake> mistakes_, warnings_;
+    std::vector<Mistake> mistakes_, warnings_, notes_;
     std::vector<std::string> included_;
     std::set<std::string> seen_;
     bool fatal_ = false;

@@ -35,6 +35,13 @@ void Sections::merge(const IniDocument& document)
     }
 }
 
+void Sections::add_translated(const IniSection& from)
+{
+    Section& to = section(from);
+    to.defaults = nullptr;
+    for (const IniKey& key : from.keys) to.keys[key.name] = key;
+}
+
 const Section* Sections::find(std::string_view name) const
 {
     const auto found = by_name_.find(name);

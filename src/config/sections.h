@@ -29,6 +29,8 @@ class Sections {
 public:
     /// Appends a file's sections.
     void merge(const IniDocument& document);
+    /// A section of another dialect's file: [DEFAULT] is not meant for it, and its name is not there yet.
+    void add_translated(const IniSection& section);
     const std::deque<Section>& all() const { return sections_; }
     const Section* find(std::string_view name) const;
 

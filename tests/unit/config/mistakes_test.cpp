@@ -166,8 +166,8 @@ TEST_CASE("features to come are refused by name", "[config][load]")
             "/etc/x.conf:3: [program:p] proxy_to: 'proxy_to' is not supported by this version",
             "/etc/x.conf:5: [program:p] watchdog: 'watchdog' is not supported by this version",
             "/etc/x.conf:6: [program:p] fdstore_max: 'fdstore_max' is not supported by this version"});
-    CHECK(messages(load_text("[include]\nxinetd=/etc/xinetd.conf\n").mistakes) ==
-          Lines{"/etc/x.conf:2: [include] xinetd: files of this dialect are not supported by this version"});
+    CHECK(messages(load_text("[include]\nxinetd=/etc/none.conf\n").mistakes) ==
+          Lines{"/etc/x.conf:2: [include] xinetd: there is no file \"/etc/none.conf\""});
     CHECK(messages(load_text("[rpcinterface:y]\na=b\n[ctlplugin:z]\n").warnings).empty());
 }
 

@@ -1,0 +1,12 @@
+#include "config/dialect.h"
+
+namespace xsv::config {
+
+Translation translate_xinetd(const std::vector<std::string>& files, const Surroundings&, const TranslationRules&)
+{
+    Translation translation;
+    for (const std::string& file : files) translation.mistake({file, 0}, "", "", "files of xinetd are not supported by this version");
+    return translation;
+}
+
+}  // namespace xsv::config
