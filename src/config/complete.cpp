@@ -123,6 +123,24 @@ private:
                                                spec_.sockets.endpoints.size()));
         if (per_connection && spec_.policy.idle_time)
             warn("idle_timeout", "has no effect with activation = per_connection");
+        if (!per_connection) accepting();
+    }
+
+    /// The program accepts its callers itself: of what is said about them, the kernel can keep the address rules.
+    void accepting()
+    {
+        const Policy& policy = spec_.policy;
+        sys::SocketOptions& options = spec_.sockets.options;
+        options.allow = policy.allow;
+        options.deny = policy.deny;
+        options.access_order = policy.access_order;
+        for (const std::string_view key : {"allow_from", "deny_from"})
+            for (const sys::Endpoint& endpoint : spec_.sockets.endpoints)
+                if (section_.has(key) && !endpoint.path.empty())
+                    mistake(key, fmt::format("cannot be kept for {}, whose callers the program accepts itself: use socket_mode and socket_owner",
+                                             endpoint.text()));
+        for (const std::string_view key : {"max_instances", "max_per_source", "max_rate", "overload", "access_hours", "max_load", "greeting", "refusal"})
+            if (section_.has(key)) warn(key, "has an effect with activation = per_connection only");
     }
 
     void output(const DaemonSpec& daemon)

@@ -18,6 +18,7 @@ constexpr Word<SocketPass> kPasses[] = {{"listen_fds", SocketPass::ListenFds},
 constexpr Word<Overload> kOverloads[] = {{"queue", Overload::Queue}, {"refuse", Overload::Refuse}};
 constexpr Word<ConnectionLog> kLogs[] = {
     {"none", ConnectionLog::None}, {"end", ConnectionLog::End}, {"both", ConnectionLog::Both}};
+constexpr Word<sys::AccessOrder> kOrders[] = {{"most_specific", sys::AccessOrder::MostSpecific}, {"deny_first", sys::AccessOrder::DenyFirst}};
 constexpr Word<AcceptIn> kAccepts[] = {
     {"auto", AcceptIn::Auto}, {"child", AcceptIn::Child}, {"engine", AcceptIn::Engine}};
 
@@ -146,8 +147,10 @@ constexpr Directive<S> kSocketKeys[] = {
     {"overload", set_word<kOverloads, &S::policy, &Policy::overload>, "queue or refuse", "queue",
      "what callers beyond max_instances meet"},
     {"allow_from", set_by<parse_address_rules, &S::policy, &Policy::allow>, kAddresses, "everybody",
-     "who may connect; the most specific rule wins"},
+     "who may connect; where the program accepts its callers itself, the kernel drops the others' packets"},
     {"deny_from", set_by<parse_address_rules, &S::policy, &Policy::deny>, kAddresses, "nobody", "who may not connect"},
+    {"access_order", set_word<kOrders, &S::policy, &Policy::access_order>, "most_specific or deny_first", "most_specific",
+     "which of several rules decides; at equal length the denial does"},
     {"access_hours", set_by<parse_hours, &S::policy, &Policy::access_hours>, "hours such as 'Mon-Fri 09:00-17:00'",
      "always", "when callers are let in"},
     {"max_load", set<&S::policy, &Policy::max_load>, "a number such as 2.5", "0",

@@ -22,17 +22,6 @@ void fields(A& archive, Endpoint& value)
     archive(type, family, host, port, path, name);
 }
 
-template <class A>
-void fields(A& archive, SocketOptions& value)
-{
-    auto& [backlog, mode, owner, group, v6only, reuseport, freebind, transparent, broadcast, nodelay, keepalive, idle,
-           interval, probes, defer_accept, receive_buffer, send_buffer, pipe_buffer, tos, ttl, priority, mark, device,
-           congestion, symlink, pktinfo, passcred, passsec, timestamp, nonblock, dir_mode, keep_path] = value;
-    archive(backlog, mode, owner, group, v6only, reuseport, freebind, transparent, broadcast, nodelay, keepalive, idle,
-            interval, probes, defer_accept, receive_buffer, send_buffer, pipe_buffer, tos, ttl, priority, mark, device,
-            congestion, symlink, pktinfo, passcred, passsec, timestamp, nonblock, dir_mode, keep_path);
-}
-
 std::uint64_t last_of(AddressRule::Kind)
 {
     return AddressRule::All;
@@ -43,6 +32,22 @@ void fields(A& archive, AddressRule& value)
 {
     auto& [kind, family, first, last, id, prefix, text] = value;
     archive(kind, family, first, last, id, prefix, text);
+}
+
+std::uint64_t last_of(AccessOrder)
+{
+    return static_cast<std::uint64_t>(AccessOrder::DenyFirst);
+}
+
+template <class A>
+void fields(A& archive, SocketOptions& value)
+{
+    auto& [backlog, mode, owner, group, v6only, reuseport, freebind, transparent, broadcast, nodelay, keepalive, idle,
+           interval, probes, defer_accept, receive_buffer, send_buffer, pipe_buffer, tos, ttl, priority, mark, device,
+           congestion, symlink, pktinfo, passcred, passsec, timestamp, nonblock, dir_mode, keep_path, allow, deny, access_order] = value;
+    archive(backlog, mode, owner, group, v6only, reuseport, freebind, transparent, broadcast, nodelay, keepalive, idle,
+            interval, probes, defer_accept, receive_buffer, send_buffer, pipe_buffer, tos, ttl, priority, mark, device,
+            congestion, symlink, pktinfo, passcred, passsec, timestamp, nonblock, dir_mode, keep_path, allow, deny, access_order);
 }
 
 template <class A>
@@ -153,11 +158,11 @@ void fields(A& archive, Policy& value)
 {
     auto& [priority, autostart, start_time, start_retries, start_retries_set, autorestart, exit_codes, stop_signal,
            stop_time, stop_as_group, kill_as_group, backoff_max, fatal_retry, idle_time, start_timeout, flush_pending,
-           max_instances, max_per_source, max_rate, overload, allow, deny, access_hours, max_load, greeting, refusal,
+           max_instances, max_per_source, max_rate, overload, allow, deny, access_order, access_hours, max_load, greeting, refusal,
            connection_log, accept] = value;
     archive(priority, autostart, start_time, start_retries, start_retries_set, autorestart, exit_codes, stop_signal,
             stop_time, stop_as_group, kill_as_group, backoff_max, fatal_retry, idle_time, start_timeout, flush_pending,
-            max_instances, max_per_source, max_rate, overload, allow, deny, access_hours, max_load, greeting, refusal,
+            max_instances, max_per_source, max_rate, overload, allow, deny, access_order, access_hours, max_load, greeting, refusal,
             connection_log, accept);
 }
 

@@ -126,6 +126,7 @@ struct Policy {
     Rate max_rate;
     Overload overload = Overload::Queue;
     std::vector<sys::AddressRule> allow, deny;
+    sys::AccessOrder access_order = sys::AccessOrder::MostSpecific;
     std::vector<Hours> access_hours;                 ///< empty: always
     double max_load = 0;                             ///< 0: no limit
     std::string greeting, refusal;                   ///< files

@@ -127,7 +127,7 @@ bool SourceRates::has_token(const sys::Peer& peer, const config::Rate& rate, Tim
 
 Verdict admit_peer(const config::Policy& limits, const sys::Peer& peer, int same_source, SourceRates& rates, Time now)
 {
-    if (!sys::is_allowed(peer, limits.allow, limits.deny)) return Refuse{Reason::Address};
+    if (!sys::is_allowed(peer, limits.allow, limits.deny, limits.access_order)) return Refuse{Reason::Address};
     if (limits.max_per_source > 0 && same_source >= limits.max_per_source) return Refuse{Reason::Source};
     if (has_source_rate(limits) && !rates.take(peer, limits.max_rate, now)) return Refuse{Reason::SourceRate};
     return Admit{};

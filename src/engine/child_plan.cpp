@@ -126,6 +126,7 @@ Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundin
         plan.connection_environment = true;
         plan.allow = spec.policy.allow;
         plan.deny = spec.policy.deny;
+        plan.access_order = spec.policy.access_order;
         if (pass == SocketPass::ListenFds) set(*environment, "LISTEN_FDS", "1"), set(*environment, "LISTEN_FDNAMES", "connection");
     } else if (pass == SocketPass::ListenFds && has_socket) {
         for (std::size_t i = 0; i < sockets.size(); ++i) plan.moves.emplace_back(sockets[i]->fd.get(), 3 + static_cast<int>(i));

@@ -189,10 +189,10 @@ Result<AddressRule> parse_address_rule(std::string_view written)
                 "(host names are not looked up)", word);
 }
 
-bool is_allowed(const Peer& peer, std::span<const AddressRule> allow, std::span<const AddressRule> deny) noexcept
+bool is_allowed(const Peer& peer, std::span<const AddressRule> allow, std::span<const AddressRule> deny, AccessOrder order) noexcept
 {
     const int denied = best_match(peer, deny);
-    if (allow.empty()) return denied < 0;
+    if (allow.empty() || (order == AccessOrder::DenyFirst && denied >= 0)) return denied < 0;
     const int allowed = best_match(peer, allow);
     return allowed >= 0 && allowed > denied;
 }

@@ -44,8 +44,12 @@ struct AddressRule {
 /// "10.0.0.0/8", "10.0.0.1-10.0.0.9", "::1", "fe80::/10", "localhost", "uid:1000", "uid:git", "gid:staff", "all".
 Result<AddressRule> parse_address_rule(std::string_view text);
 
-/// The most specific rule wins; at equal length deny wins. An empty allow list allows everybody.
-/// Async-signal-safe: it runs in the child between accept and exec.
-bool is_allowed(const Peer& peer, std::span<const AddressRule> allow, std::span<const AddressRule> deny) noexcept;
+/// Which rule decides where several match. In xinetd's files any denial does.
+enum class AccessOrder : std::uint8_t { MostSpecific, DenyFirst };
+
+/// The most specific rule decides, at equal length the denial; with DenyFirst any denial. An empty allow list allows
+/// everybody. Async-signal-safe: it runs in the child between accept and exec.
+bool is_allowed(const Peer& peer, std::span<const AddressRule> allow, std::span<const AddressRule> deny,
+                AccessOrder order = AccessOrder::MostSpecific) noexcept;
 
 }  // namespace xsv::sys

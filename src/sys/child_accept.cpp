@@ -80,7 +80,7 @@ XSV_IN_CHILD void Child::accept_caller() noexcept
         if (!is_callers_trouble(error)) fail(ChildStep::Accept, error);
     }
     note_peer(report_.peer, path_, connection_, &address, length);
-    if (!is_allowed(report_.peer, plan.allow, plan.deny)) refuse(connection_);
+    if (!is_allowed(report_.peer, plan.allow, plan.deny, plan.access_order)) refuse(connection_);
     if (plan.admit != nullptr && !plan.admit(report_.peer, plan.admit_context)) refuse(connection_);
     set_stage(ChildStage::Accepted);
     greet();

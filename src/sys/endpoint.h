@@ -4,11 +4,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sys/types.h>
 
 #include "base/result.h"
 #include "base/time.h"
+#include "sys/address.h"
 
 namespace xsv::sys {
 
@@ -50,6 +52,8 @@ struct SocketOptions {
     bool nonblock = false;               ///< O_NONBLOCK on what is passed to the program
     std::uint32_t dir_mode = 0755;
     bool keep_path = false;
+    std::vector<AddressRule> allow, deny;   ///< where the program accepts its callers itself; of inet sockets
+    AccessOrder access_order = AccessOrder::MostSpecific;
     bool operator==(const SocketOptions&) const = default;
 };
 

@@ -58,6 +58,7 @@ struct ChildPlan {
     bool connection_environment = false;           ///< add REMOTE_ADDR, TCPREMOTEIP, … (all three vocabularies) after accept
     bool listen_pid = false;                       ///< add LISTEN_PID=<own pid> (LISTEN_FDS, LISTEN_FDNAMES stand in `environment`)
     std::vector<AddressRule> allow, deny;
+    AccessOrder access_order = AccessOrder::MostSpecific;
     std::string refusal;                           ///< sent to a refused caller before closing
     std::string greeting;                          ///< sent to an accepted caller before exec
     /// Asked in the child after the address rules; false refuses the caller. Async-signal-safe and read-only.

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "sys/address_filter.h"
 #include "sys/socket_address.h"
 
 namespace xsv::sys {
@@ -91,6 +92,8 @@ Status apply_options(int fd, const Endpoint& endpoint, const SocketOptions& opti
 
 Status apply_bind_options(int fd, int family, const Endpoint& endpoint, const SocketOptions& options)
 {
+    if (!options.allow.empty() || !options.deny.empty())
+        if (auto filtered = set_address_filter(fd, options.allow, options.deny, options.access_order); !filtered) return filtered;
     Setter set(fd);
     // Not for datagrams: there it lets a second daemon take a port silently.
     if (endpoint.type == SocketType::Stream) set.number("reuseaddr", SOL_SOCKET, SO_REUSEADDR, 1);

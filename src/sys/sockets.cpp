@@ -18,6 +18,7 @@
 #include "sys/accept_errors.h"
 #include "sys/child.h"
 #include "sys/diagnostics.h"
+#include "sys/address_filter.h"
 #include "sys/socket_address.h"
 
 namespace xsv::sys {
@@ -168,6 +169,7 @@ public:
     Status adjust(int fd, const Endpoint& endpoint, const SocketOptions& options) override
     {
         Status done = apply_options(fd, endpoint, options);
+        if (done && is_inet(endpoint)) done = set_address_filter(fd, options.allow, options.deny, options.access_order);
         if (done) done = start_listening(fd, endpoint, options);
         if (done && !is_inet(endpoint)) done = set_path_owner(fd, endpoint, options);
         if (!done) return wrap(done, endpoint.text());

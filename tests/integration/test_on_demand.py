@@ -70,6 +70,31 @@ class Demand(xsvd.TestCase):
         second = pid_in(xsvd.talk(("127.0.0.1", port), b"two\n"))
         self.assertNotEqual(first, second)
 
+    def test_address_rules_hold_where_the_program_accepts_its_callers_itself(self):
+        port = xsvd.free_port()
+        text = f"""
+            [program:web]
+            {SERVE}
+            socket = tcp4:127.0.0.1:{port}
+            allow_from = 127.0.0.0/30
+            deny_from = 127.0.0.2
+            startsecs = 0"""
+        daemon = self.daemon(text)
+        with self.assertRaises(TimeoutError):  # the kernel drops what he sends: as behind a packet filter
+            xsvd.connect(("127.0.0.1", port), timeout=0.3, source="127.0.0.2")
+        self.assertEqual(daemon.pid_of("web"), 0)
+        pid = pid_in(xsvd.talk(("127.0.0.1", port), b"hello\n", source="127.0.0.3"))
+        with self.assertRaises(TimeoutError):  # also while it runs
+            xsvd.connect(("127.0.0.1", port), timeout=0.3, source="127.0.0.2")
+        daemon.reload(text.replace("deny_from = 127.0.0.2", ""))
+        self.assertEqual(pid_in(xsvd.talk(("127.0.0.1", port), b"hello\n", source="127.0.0.2")), pid)
+        engine = daemon.engine()
+        os.kill(engine, signal.SIGKILL)
+        daemon.wait_for_engine(other_than=engine)
+        self.assertEqual(pid_in(xsvd.talk(("127.0.0.1", port), b"hello\n", source="127.0.0.2")), pid)
+        with self.assertRaises(TimeoutError):  # rules live in the socket, not in the engine
+            xsvd.connect(("127.0.0.1", port), timeout=0.3, source="127.0.0.9")
+
     def test_an_open_connection_is_not_idle(self):
         port = xsvd.free_port()
         daemon = self.daemon(f"""

@@ -163,17 +163,6 @@ socket_backlog=10
 socket_options=nodelay
 idle_timeout=5m
 fatal_retry=1h
-max_instances=5
-max_per_source=2
-max_rate=50/1s
-overload=refuse
-allow_from=10.0.0.0/8, ::1
-deny_from=10.1.0.0/16
-access_hours=09:00-17:00
-max_load=2.5
-greeting=hello.txt
-connection_log=both
-accept=engine
 flush_pending=yes
 start_timeout=10
 ready=startsecs
@@ -194,16 +183,54 @@ fdstore_max=0
     CHECK(p.exec.socket_pass == SocketPass::ListenFds);
     CHECK(p.policy.idle_time == 5min);
     CHECK(p.policy.fatal_retry == 1h);
-    CHECK(p.policy.max_rate.count == 50);
-    CHECK(p.policy.allow.size() == 2);
-    CHECK(p.policy.deny.size() == 1);
-    CHECK(p.policy.greeting == "/folder/hello.txt");
     CHECK_FALSE(p.policy.start_retries_set);
-
-    const ServiceSpec inetd = first(load_text("[program:p]\n" + kRun + "socket=tcp:1\nactivation=per_connection\n"));
-    CHECK(inetd.exec.socket_pass == SocketPass::Stdio);
     CHECK(first(load_text("[program:p]\n" + kRun + "socket=tcp:1\nactivation=always\n")).exec.activation ==
           Activation::Always);
+}
+
+TEST_CASE("a program per connection says whom it lets in", "[config][load]")
+{
+    const Loaded loaded = load_text("[program:p]\n" + kRun + R"(socket=tcp:1, unix:/run/b.sock
+activation=per_connection
+max_instances=5
+max_per_source=2
+max_rate=50/1s
+overload=refuse
+allow_from=10.0.0.0/8, ::1, uid:0
+deny_from=10.1.0.0/16
+access_order=deny_first
+access_hours=09:00-17:00
+max_load=2.5
+greeting=hello.txt
+connection_log=both
+accept=engine
+)");
+    CHECK(messages(loaded.mistakes) == Lines{});
+    CHECK(messages(loaded.warnings) == Lines{});
+    const ServiceSpec& p = first(loaded);
+    CHECK(p.exec.socket_pass == SocketPass::Stdio);
+    CHECK(p.policy.max_rate.count == 50);
+    CHECK(p.policy.allow.size() == 3);
+    CHECK(p.policy.deny.size() == 1);
+    CHECK(p.policy.access_order == sys::AccessOrder::DenyFirst);
+    CHECK(p.sockets.options.allow.empty());   // the child asks, and has a word for who is refused
+    CHECK(p.policy.greeting == "/folder/hello.txt");
+}
+
+TEST_CASE("the kernel keeps the address rules of a program that accepts its callers itself", "[config][load]")
+{
+    for (const std::string activation : {"on_demand", "always"}) {
+        const Loaded loaded = load_text("[program:p]\n" + kRun + "socket=tcp:1, udp:1\nactivation=" + activation +
+                                        "\nallow_from=10.0.0.0/8\ndeny_from=10.1.0.0/16\nmax_per_source=2\n");
+        CHECK(messages(loaded.mistakes) == Lines{});
+        CHECK(messages(loaded.warnings) ==
+              Lines{"/etc/x.conf:7: [program:p] max_per_source: has an effect with activation = per_connection only"});
+        CHECK(first(loaded).sockets.options.allow.size() == 1);
+        CHECK(first(loaded).sockets.options.deny.size() == 1);
+    }
+    CHECK(messages(load_text("[program:p]\n" + kRun + "socket=unix:/run/b.sock\nallow_from=uid:0\n").mistakes) ==
+          Lines{"/etc/x.conf:4: [program:p] allow_from: cannot be kept for unix:/run/b.sock, whose callers the program accepts "
+                "itself: use socket_mode and socket_owner"});
 }
 
 TEST_CASE("identities are numbers, and the one we have is no change", "[config][load]")
