@@ -17,7 +17,6 @@ namespace xsv::log {
 namespace {
 
 constexpr const char* kSocket = "/dev/log";
-constexpr int kUserInfo = (1 << 3) | 6;
 
 }  // namespace
 
@@ -54,7 +53,7 @@ bool Syslog::has_room()
     return false;
 }
 
-bool Syslog::send(std::string_view text)
+bool Syslog::send(std::string_view text, int priority)
 {
     const std::time_t now = wall_seconds();
     std::tm parts{};
@@ -62,7 +61,7 @@ bool Syslog::send(std::string_view text)
     std::array<char, 32> stamp{};
     // "Nov 21 03:39:20": the old form that every receiver on a local socket knows
     std::strftime(stamp.data(), stamp.size(), "%b %e %H:%M:%S", &parts);
-    const std::string message = fmt::format("<{}>{} xsvd: {}", kUserInfo, stamp.data(), text);
+    const std::string message = fmt::format("<{}>{} xsvd: {}", priority, stamp.data(), text);
     for (int attempt = 0; attempt < 3; ++attempt) {
         if (socket_ < 0 && !connect()) return false;
         if (::send(socket_, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return true;

@@ -6,7 +6,7 @@
 
 namespace xsv::log {
 
-/// Sends lines to the system's log socket, /dev/log, facility user and priority info, as "xsvd".
+/// Sends lines to the system's log socket, /dev/log, as "xsvd".
 ///
 /// syslog(3) waits as long as the receiver likes. This waits kPatience at most, and no second time within kRest: a
 /// burst that the receiver works on gets through, one that hangs costs lines.
@@ -20,7 +20,9 @@ public:
     Syslog(const Syslog&) = delete;
     Syslog& operator=(const Syslog&) = delete;
 
-    bool send(std::string_view text);  ///< false: nobody takes it now
+    static constexpr int kUserInfo = (1 << 3) | 6;
+    /// `priority`: facility and level as syslog(3) has them. False: nobody takes it now.
+    bool send(std::string_view text, int priority = kUserInfo);
 
 private:
     bool connect();

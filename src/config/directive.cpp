@@ -59,6 +59,7 @@ std::vector<DirectiveInfo> all_directives()
     list(all, "program:x", environment_keys());
     list(all, "program:x", frame_keys());
     list(all, "program:x", socket_keys());
+    list(all, "program:x", connection_keys());
     list(all, "fcgi-program:x", program_keys());
     list(all, "fcgi-program:x", environment_keys());
     list(all, "fcgi-program:x", frame_keys());

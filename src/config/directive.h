@@ -147,6 +147,16 @@ Status set_path(typename MemberOf<decltype(First)>::Class& target, const std::st
     return {};
 }
 
+/// Several of them.
+template <auto First, auto... Rest>
+Status set_paths(typename MemberOf<decltype(First)>::Class& target, const std::string& text, const Setting& setting)
+{
+    auto& paths = reach<First, Rest...>(target);
+    paths.clear();
+    for (const std::string& path : parse_list(text)) paths.push_back(setting.surroundings.absolute(path));
+    return {};
+}
+
 /// set_word<kOverloads, &…>: one of a table of words.
 template <const auto& Words, auto First, auto... Rest>
 Status set_word(typename MemberOf<decltype(First)>::Class& target, const std::string& text, const Setting&)
@@ -247,6 +257,7 @@ std::span<const Directive<DaemonSpec>> daemon_keys();
 std::span<const Directive<ServerSpec>> unix_server_keys();
 std::span<const Directive<ServerSpec>> inet_server_keys();
 std::span<const Directive<GroupFrame>> group_keys();
+std::span<const Directive<ServiceSpec>> connection_keys();
 std::span<const Directive<Listener>> listener_keys();
 std::span<const Directive<ClientSpec>> client_keys();
 

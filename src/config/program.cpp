@@ -81,8 +81,14 @@ ServiceSpec ProgramReader::read_process(const Section& section, ServiceSpec spec
     name_process(section, spec, names, frame);
     reader.read(program_keys(), spec);
     spec.sockets.standing = is_fcgi(section);
-    if (is_listener(section)) reader.read(listener_keys(), spec.listener.emplace());
-    else reader.read(spec.sockets.standing ? fcgi_keys() : socket_keys(), spec);
+    if (is_listener(section)) {
+        reader.read(listener_keys(), spec.listener.emplace());
+    } else if (spec.sockets.standing) {
+        reader.read(fcgi_keys(), spec);
+    } else {
+        reader.read(socket_keys(), spec);
+        reader.read(connection_keys(), spec);
+    }
     complete(spec, section, daemon_, surroundings_, report_);
     return spec;
 }

@@ -128,15 +128,26 @@ void fields(A& archive, Sockets& value)
 template <class A>
 void fields(A& archive, LogSink& value)
 {
-    auto& [kind, path, maxbytes, backups, syslog, capture_maxbytes, events_enabled, listener] = value;
-    archive(kind, path, maxbytes, backups, syslog, capture_maxbytes, events_enabled, listener);
+    auto& [kind, path, maxbytes, backups, syslog, syslog_priority, capture_maxbytes, events_enabled, listener] = value;
+    archive(kind, path, maxbytes, backups, syslog, syslog_priority, capture_maxbytes, events_enabled, listener);
+}
+
+std::uint64_t last_of(LogFormat)
+{
+    return static_cast<std::uint64_t>(LogFormat::Xinetd);
+}
+
+template <class A>
+void fields(A& archive, ConnectionLines& value)
+{
+    archive(value.format, value.success, value.failure, value.to);  // it has a constructor, so it has no structured binding
 }
 
 template <class A>
 void fields(A& archive, Output& value)
 {
-    auto& [out, err, strip_ansi, on_full] = value;
-    archive(out, err, strip_ansi, on_full);
+    auto& [out, err, strip_ansi, on_full, connections] = value;
+    archive(out, err, strip_ansi, on_full, connections);
 }
 
 template <class A>

@@ -25,6 +25,7 @@ enum class SocketPass : std::uint8_t { ListenFds, Stdio, StdioAll, Stdin };
 enum class Overload : std::uint8_t { Queue, Refuse };
 enum class OnFull : std::uint8_t { Drop, Block };
 enum class ConnectionLog : std::uint8_t { None, End, Both };
+enum class LogFormat : std::uint8_t { Native, Xinetd };
 enum class AcceptIn : std::uint8_t { Auto, Child, Engine };
 
 struct Place {            ///< where something was written
@@ -75,6 +76,7 @@ struct LogSink {
     std::int64_t maxbytes = 50 << 20;
     int backups = 10;
     bool syslog = false;
+    int syslog_priority = 14;                ///< facility user, level info, as syslog(3) adds them up
     std::int64_t capture_maxbytes = 0;
     bool events_enabled = false;
     bool listener = false;                   ///< an event listener's stdout: its half of the conversation
@@ -82,10 +84,23 @@ struct LogSink {
     bool is_piped() const { return kind != Kind::None || syslog || capture_maxbytes > 0 || events_enabled || listener; }
 };
 
+/// What a line about a connection tells, one bit each; xinetd's words.
+enum LogWord : std::uint8_t { kLogPid = 1, kLogHost = 2, kLogUserid = 4, kLogExit = 8, kLogDuration = 16, kLogTraffic = 32, kLogAttempt = 64 };
+
+/// Lines about connections, beside Policy::connection_log.
+struct ConnectionLines {
+    LogFormat format = LogFormat::Native;
+    std::uint8_t success = 0, failure = 0;   ///< LogWord, with LogFormat::Xinetd
+    LogSink to;                              ///< Kind::None without syslog: the daemon's own log
+    ConnectionLines() { to.kind = LogSink::Kind::None; }
+    bool operator==(const ConnectionLines&) const = default;
+};
+
 struct Output {
     LogSink out, err;
     bool strip_ansi = false;
     OnFull on_full = OnFull::Drop;
+    ConnectionLines connections;
     bool operator==(const Output&) const = default;
 };
 
@@ -129,7 +144,7 @@ struct Policy {
     sys::AccessOrder access_order = sys::AccessOrder::MostSpecific;
     std::vector<Hours> access_hours;                 ///< empty: always
     double max_load = 0;                             ///< 0: no limit
-    std::string greeting, refusal;                   ///< files
+    std::vector<std::string> greeting, refusal;      ///< files, sent one after the other
     ConnectionLog connection_log = ConnectionLog::End;
     AcceptIn accept = AcceptIn::Auto;
     bool operator==(const Policy&) const = default;

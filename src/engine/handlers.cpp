@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "engine/connection_log.h"
 #include "engine/service.h"
 #include "sys/files.h"
 
@@ -47,12 +48,15 @@ int free_descriptors(Context& context)
     return free + kSpareDescriptors - spare;
 }
 
-std::string read_text(const std::string& file)
+std::string read_text(const std::vector<std::string>& files)
 {
-    if (file.empty()) return {};
-    auto text = sys::read_file(file, kLongestRefusal);
-    if (!text) log::warn("refusal: {}", text.error().message);
-    return text ? std::move(*text) : std::string();
+    std::string all;
+    for (const std::string& file : files) {
+        auto text = sys::read_file(file, kLongestRefusal);
+        if (!text) log::warn("greeting or refusal: {}", text.error().message);
+        else all += *text;
+    }
+    return all;
 }
 
 }  // namespace
@@ -96,14 +100,15 @@ Handlers::Next Handlers::refuse(const net::SocketPtr& socket, Reason why)
         return Next::Enough;
     }
     if (!*refused) return Next::Enough;
-    count_refusal(why);
+    count_refusal(why, {});
     return Next::Again;
 }
 
-void Handlers::count_refusal(Reason why)
+void Handlers::count_refusal(Reason why, const sys::Peer& peer)
 {
     Slot& place = context_.table.at(service_.slot_index());
     ++place.refused;
+    if (is_xinetd()) write_line(fail_line(service_.spec(), peer, why));
     log::debug("{}: refused a caller: {}", service_.spec().namespec(), reason_text(why));
 }
 
@@ -179,7 +184,7 @@ Handlers::Next Handlers::accept_here(const net::SocketPtr& socket)
         if (const auto* refusal = std::get_if<Refuse>(&verdict)) {
             context_.sockets.refuse(std::move(caller_), read_text(limits.refusal));
             caller_socket_.reset();
-            count_refusal(refusal->reason);
+            count_refusal(refusal->reason, caller_peer_);
             return Next::Again;
         }
     }
@@ -237,7 +242,7 @@ Handlers::Next Handlers::judge(std::uint32_t index, bool accepted_here)
     switch (static_cast<sys::ChildStage>(report.stage.load())) {
         case sys::ChildStage::NothingToAccept: return Next::Enough;  // somebody else took the caller
         case sys::ChildStage::Refused:
-            count_refusal(Reason::Address);
+            count_refusal(report.error == 0 ? Reason::Address : Reason::Source, report.peer);
             note_refusal_by_child();
             return Next::Again;
         case sys::ChildStage::Failed:
@@ -254,8 +259,9 @@ Handlers::Next Handlers::judge(std::uint32_t index, bool accepted_here)
     const config::Policy& policy = service_.spec().policy;
     if (policy.max_rate.per_source && !accepted_here) (void)source_rates_.take(report.peer, policy.max_rate, arrival_);
     ++context_.table.at(service_.slot_index()).accepted;
-    if (policy.connection_log == config::ConnectionLog::Both)
-        log::info("{}: connection from {}, pid {}", service_.spec().namespec(), report.peer.text(), report.pid.load());
+    if (is_xinetd()) write_line(start_line(service_.spec(), report.peer, report.pid));
+    else if (policy.connection_log == config::ConnectionLog::Both)
+        write_line(fmt::format("{}: connection from {}, pid {}", service_.spec().namespec(), report.peer.text(), report.pid.load()));
     return Next::Again;
 }
 
@@ -338,14 +344,28 @@ void Handlers::on_exit(std::uint32_t index, const ChildExit& exit)
 void Handlers::log_end(const Slot& slot, const ExitStatus& status, Duration life, const ChildExit& exit)
 {
     const config::ServiceSpec& spec = service_.spec();
+    if (is_xinetd()) return write_line(exit_line(spec, exit.pid, status, life));
     const bool failed = !is_expected(service_.policy_, status);
     if (spec.policy.connection_log == config::ConnectionLog::None && slot.child.step == 0) return;
     std::string line = fmt::format("{}: {} served by pid {} for {} ({})", spec.namespec(), slot.child.peer.text(), exit.pid,
                                    format_duration(life), describe(status));
     if (slot.child.step != 0)
         line += fmt::format("; {}: {}", sys::step_text(static_cast<sys::ChildStep>(slot.child.step)), errno_text(slot.child.error));
-    if (failed) log::warn("{}", line);
-    else log::info("{}", line);
+    if (failed && !spec.output.connections.to.is_piped()) log::warn("{}", line);
+    else write_line(line);
+}
+
+bool Handlers::is_xinetd() const { return service_.spec().output.connections.format == config::LogFormat::Xinetd; }
+
+/// A file has xinetd's time in front; syslog and our own log have theirs.
+void Handlers::write_line(const std::optional<std::string>& line)
+{
+    if (!line) return;
+    const config::LogSink& to = service_.spec().output.connections.to;
+    if (!to.is_piped()) return log::info("{}", *line);
+    const std::string stamp = to.kind == config::LogSink::Kind::File ? line_stamp(wall_seconds()) : std::string();
+    if (!service_.streams_.write_connection_line(stamp + *line))
+        log::warn("{}: its connection_log takes nothing now, so here: {}", service_.spec().namespec(), *line);
 }
 
 void Handlers::hand(std::uint32_t index, const ConnectionEvent& event)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -54,9 +55,11 @@ private:
     Next judge(std::uint32_t slot, bool accepted_here);
     Next accept_here(const net::SocketPtr& socket);
     bool accepts_here() const;
+    bool is_xinetd() const;
     void note_refusal_by_child();
     Next refuse(const net::SocketPtr& socket, Reason why);
-    void count_refusal(Reason why);
+    void count_refusal(Reason why, const sys::Peer& peer);
+    void write_line(const std::optional<std::string>& line);
     void pause(Duration delay, Reason why);
     void pause_for_trouble(const Error& error);
     void resume();

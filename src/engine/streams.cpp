@@ -11,6 +11,7 @@ namespace xsv::engine {
 namespace {
 
 constexpr std::size_t kOutputPipe = 256 * 1024;
+constexpr std::size_t kConnectionPipe = 64 * 1024;
 constexpr std::size_t kInputPipe = 4096;
 constexpr std::size_t kEventPipe = 64 * 1024;
 
@@ -49,6 +50,9 @@ Status ServiceStreams::fit(const config::ServiceSpec& spec)
     auto fitted = fit_one(in_, wants_stdin(spec), 'i', listener_ ? kEventPipe : kInputPipe);
     if (fitted) fitted = fit_one(out_, has_out, 'o', kOutputPipe);
     if (fitted) fitted = fit_one(err_, has_err, 'e', kOutputPipe);
+    const bool had_connections = static_cast<bool>(connections_);
+    if (fitted) fitted = fit_one(connections_, spec.output.connections.to.is_piped(), 'c', kConnectionPipe);
+    if (had_connections && !connections_) context_.sinks.drop(sink_key('c'));
     if (had_out && (!out_ || sink_key('o') != out_key)) context_.sinks.drop(out_key);
     if (had_err && !err_) context_.sinks.drop(sink_key('e'));
     tell_sinks(spec);
@@ -59,13 +63,22 @@ void ServiceStreams::tell_sinks(const config::ServiceSpec& spec) const
 {
     if (out_) context_.sinks.set(sink_key('o'), spec.output.out, spec, out_.get());
     if (err_) context_.sinks.set(sink_key('e'), spec.output.err, spec, err_.get());
+    if (connections_) context_.sinks.set(sink_key('c'), spec.output.connections.to, spec, connections_.get());
+}
+
+/// Our own end of the pipe, so the scribe writes the file and a hanging disk holds nobody up.
+bool ServiceStreams::write_connection_line(std::string_view line)
+{
+    if (!connections_) return false;
+    const std::string whole = std::string(line) + "\n";   // shorter than PIPE_BUF: all of it or nothing
+    return ::write(connections_.get(), whole.data(), whole.size()) == static_cast<ssize_t>(whole.size());
 }
 
 void ServiceStreams::close()
 {
-    for (auto* pipe : {&in_, &out_, &err_}) {
+    const std::pair<sys::UniqueFd*, char> pipes[] = {{&in_, 'i'}, {&out_, 'o'}, {&err_, 'e'}, {&connections_, 'c'}};
+    for (const auto& [pipe, letter] : pipes) {
         if (!*pipe) continue;
-        const char letter = pipe == &in_ ? 'i' : pipe == &out_ ? 'o' : 'e';
         if (letter != 'i') context_.sinks.drop(sink_key(letter));
         context_.keeper.drop(key(letter));
         pipe->reset();

@@ -35,9 +35,11 @@ public:
     /// Writes to the running program's stdin. EAGAIN when the pipe has no room for all of it.
     Status write_stdin(std::string_view bytes);
     void tell_sinks(const config::ServiceSpec& spec) const;   ///< again, to a new scribe
+    /// One line of connection_log_to, without its end; false: there is no such log, or it has no room now.
+    bool write_connection_line(std::string_view line);
 
     int stdin_fd() const { return in_.get(); }
-    /// What the scribe knows a stream by ('o', 'e'): "o:NAMESPEC"; of a listener's stdout "o:NAMESPEC NUMBER", another one
+    /// What the scribe knows a stream by ('o', 'e', and 'c' for the log of connections): "o:NAMESPEC"; of a listener's stdout "o:NAMESPEC NUMBER", another one
     /// for each process, so that the last words of one are not taken for the first of the next.
     std::string sink_key(char letter) const;
     /// The process has ended: half a token it wrote is text now. The keys of the streams whose last output the scribe tells,
@@ -53,7 +55,7 @@ private:
     Context& context_;
     std::string namespec_;
     bool listener_ = false;
-    sys::UniqueFd in_, out_, err_;
+    sys::UniqueFd in_, out_, err_, connections_;
 };
 
 }  // namespace xsv::engine

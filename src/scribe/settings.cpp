@@ -28,6 +28,7 @@ SinkSettings SinkSettings::from(const wire::Value& message)
     settings.maxbytes = message.number("maxbytes");
     settings.backups = static_cast<int>(std::clamp<std::int64_t>(message.number("backups"), 0, kMaxBackups));
     settings.syslog = message.flag("syslog");
+    settings.syslog_priority = static_cast<int>(std::clamp<std::int64_t>(message.number("syslog_priority", 14), 0, 191));
     settings.strip_ansi = message.flag("strip_ansi");
     settings.listener = message.flag("listener");
     settings.events = message.flag("events");

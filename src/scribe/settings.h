@@ -20,6 +20,7 @@ struct SinkSettings {
     std::int64_t maxbytes = 0;
     int backups = 0;
     bool syslog = false;
+    int syslog_priority = 14;  ///< facility and level
     bool strip_ansi = false;
     std::int64_t capture = 0;  ///< bytes kept of what stands between the capture tokens; 0: they are ordinary text
     bool events = false;       ///< the engine wants to see the text too

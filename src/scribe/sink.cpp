@@ -207,9 +207,15 @@ void Sink::add(std::string_view text)
     if (settings_.events && !settings_.listener && is_telling_) outbox_.output(settings_.key, text);
     if (!settings_.syslog) return;
     lines_.feed(text, [this](std::string_view line) {
-        if (!syslog_.send(fmt::format("{} {}", settings_.name, line)))
+        if (!to_syslog(line))
             lost_ += target_ ? 0 : static_cast<std::int64_t>(line.size());
     });
+}
+
+bool Sink::to_syslog(std::string_view line)
+{
+    const std::string named = settings_.name.empty() ? std::string(line) : fmt::format("{} {}", settings_.name, line);
+    return syslog_.send(named, settings_.syslog_priority);
 }
 
 Sink::Turn Sink::refused(Time)
@@ -248,7 +254,7 @@ void Sink::give_up_waiting(Time now)
 void Sink::finish()
 {
     release();
-    lines_.flush([this](std::string_view line) { syslog_.send(fmt::format("{} {}", settings_.name, line)); });
+    lines_.flush([this](std::string_view line) { to_syslog(line); });
     if (target_ && !pending_.empty()) target_->write(pending_, BootClock::now());
     pending_.clear();
 }

@@ -78,6 +78,7 @@ private:
     Turn copy(Time now, bool is_usable);
     std::int64_t waiting() const;
     Turn refused(Time now);
+    bool to_syslog(std::string_view line);
     Turn discard(bool counts);
     Turn moved(std::int64_t bytes);
     void look_at(std::string_view chunk);

@@ -18,7 +18,7 @@
 ///
 /// engine <-> scribe
 ///   engine -> scribe {type:"hello", generation}              followed by every "sink", then "ready": others are dropped
-///   engine -> scribe {type:"sink", key, file, maxbytes, backups, syslog:bool, name, strip_ansi:bool, on_full:"drop"|"block",
+///   engine -> scribe {type:"sink", key, file, maxbytes, backups, syslog:bool, syslog_priority:int, name, strip_ansi:bool, on_full:"drop"|"block",
 ///                     uid, gid, mode, capture:int (bytes; 0 = off), events:bool, listener:bool} + read end of the pipe
 ///                     (O_RDWR, never at end of file). file: absolute path, "" = none.
 ///   engine -> scribe {type:"drop", key}                      drain what is there, then close
@@ -46,7 +46,7 @@ namespace xsv::wire {
 /// Where a helper finds its end of the channel to the engine.
 constexpr int kChannelFd = 3;
 
-// The key of a sink is "o:NAMESPEC" (stdout), "e:NAMESPEC" (stderr), or "o:NAMESPEC NUMBER" for the stdout of one process
+// The key of a sink is "o:NAMESPEC" (stdout), "e:NAMESPEC" (stderr), "c:NAMESPEC" (the log of its connections), or "o:NAMESPEC NUMBER" for the stdout of one process
 // of an event listener.
 
 }  // namespace xsv::wire

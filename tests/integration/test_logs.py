@@ -94,6 +94,18 @@ class SystemLogs(xsvd.TestCase):
         daemon = self.daemons[0]
         self.assertEqual(read(daemon.dir / "out.log"), "line 1\nline 2\nline 3\n")
 
+    def test_lines_about_connections_have_the_facility_they_are_meant_for(self):
+        receiver, path = self.receiver()
+        port = xsvd.free_port()
+        self.daemon(f"""
+            [program:code]
+            command = /bin/true
+            socket = tcp4:127.0.0.1:{port}
+            activation = per_connection
+            connection_log_to = syslog:local3.notice""", wrapper=with_mounts(OWN_DEV, path))
+        xsvd.talk(("127.0.0.1", port))
+        self.assertEventually(lambda: receiver.has(rf"^<{19 * 8 + 5}>{STAMP} xsvd: code: 127\.0\.0\.1:\d+ served by pid \d+ .*"), lambda: str(receiver.got))
+
     def test_a_syslog_that_hangs_or_comes_back_harms_nobody(self):
         receiver, path = self.receiver()
         daemon = self.daemon(f"""

@@ -1,6 +1,8 @@
 """One process per connection, and the limits on it. Every overload pauses; no limit ever closes the port."""
 import contextlib
 import os
+import re
+import signal
 import socket
 import time
 
@@ -63,6 +65,54 @@ class Connections(xsvd.TestCase):
         xsvd.talk(("127.0.0.1", port))
         daemon.wait_for_log(r"(?m)code.*127\.0\.0\.1.*5")
         self.assertEqual(daemon.state("code"), "RUNNING")
+
+    def test_xinetds_lines_in_a_file_of_their_own(self):
+        port = xsvd.free_port()
+        daemon = self.daemon(f"""
+            [program:code]
+            command = /bin/sh -c 'read word; exit 5'
+            socket = tcp4:127.0.0.1:{port}
+            activation = per_connection
+            deny_from = 127.0.0.2
+            max_per_source = 1
+            connection_log_format = xinetd
+            connection_log_success = pid host exit duration
+            connection_log_failure = HOST
+            connection_log_to = file:@DIR@/connections.log""")
+        stamp = r"\d\d/\d+/\d+@\d\d:\d\d:\d\d: "
+        log = daemon.dir / "connections.log"
+
+        def has(line):
+            return lambda: log.exists() and re.search("(?m)^" + stamp + line + "$", log.read_text())
+        with xsvd.connect(("127.0.0.1", port)) as caller:
+            self.assertEventually(has(r"START: code pid=\d+ from=127\.0\.0\.1"), "a START line")
+            xsvd.talk(("127.0.0.1", port))
+            xsvd.talk(("127.0.0.1", port), source="127.0.0.2")
+            engine = daemon.engine()
+            os.kill(engine, signal.SIGKILL)
+            daemon.wait_for_engine(other_than=engine)
+            caller.sendall(b"word\n")
+            self.assertEventually(has(r"EXIT: code status=5 pid=\d+ duration=\d+\(sec\)"), "an EXIT line, from another engine")
+        self.assertTrue(has(r"FAIL: code per_source_limit from=127\.0\.0\.1")(), log.read_text())
+        self.assertTrue(has(r"FAIL: code address from=127\.0\.0\.2")(), log.read_text())
+        self.assertEqual(len(log.read_text().splitlines()), 4)
+        self.assertNotIn("served by", daemon.read_log())
+
+    def test_xinetds_lines_in_the_daemons_log_tell_what_was_asked_for(self):
+        port = xsvd.free_port()
+        daemon = self.daemon(f"""
+            [program:code]
+            command = /bin/true
+            socket = tcp4:127.0.0.1:{port}
+            activation = per_connection
+            access_hours = 00:00-00:01
+            connection_log_format = xinetd
+            connection_log_failure = attempt""")
+        if time.localtime()[3:5] in ((23, 59), (0, 0)):
+            time.sleep(121)
+        xsvd.talk(("127.0.0.1", port))
+        daemon.wait_for_log(r"(?m)FAIL: code time$")
+        self.assertNotIn("START", daemon.read_log())
 
     def test_stop_refuses_new_callers(self):
         port = xsvd.free_port()

@@ -201,7 +201,7 @@ deny_from=10.1.0.0/16
 access_order=deny_first
 access_hours=09:00-17:00
 max_load=2.5
-greeting=hello.txt
+greeting=hello.txt, /etc/motd
 connection_log=both
 accept=engine
 )");
@@ -214,7 +214,7 @@ accept=engine
     CHECK(p.policy.deny.size() == 1);
     CHECK(p.policy.access_order == sys::AccessOrder::DenyFirst);
     CHECK(p.sockets.options.allow.empty());   // the child asks, and has a word for who is refused
-    CHECK(p.policy.greeting == "/folder/hello.txt");
+    CHECK(p.policy.greeting == Lines{"/folder/hello.txt", "/etc/motd"});
 }
 
 TEST_CASE("the kernel keeps the address rules of a program that accepts its callers itself", "[config][load]")
