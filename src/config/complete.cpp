@@ -48,10 +48,21 @@ private:
     /// As with Supervisor it is the start that fails; most often a comment has begun inside of the quotes.
     void command()
     {
+        if (const auto builtin = builtin_name(spec_.exec.command)) return check_builtin(*builtin);
         const auto words = shell_words(spec_.exec.command);
         if (words) return;
         warn("command", fmt::format("{}, so it will not start (a ';' after a blank begins a comment, also between quotes): {}",
                                     words.error().message, text::repr(spec_.exec.command)));
+    }
+
+    void check_builtin(const std::string& name)
+    {
+        if (spec_.sockets.endpoints.empty() && !section_.has("socket")) mistake("command", fmt::format("builtin:{} needs a 'socket'", name));
+        for (const sys::Endpoint& endpoint : spec_.sockets.endpoints) {
+            const bool is_stream = endpoint.type == sys::SocketType::Stream;
+            if (is_stream || (endpoint.type == sys::SocketType::Datagram && name != "tcpmux")) continue;
+            mistake("socket", fmt::format("builtin:{} expects a stream{} socket, got {}", name, name == "tcpmux" ? "" : " or datagram", endpoint.text()));
+        }
     }
 
     /// A user we are already needs no change: an ordinary user could not even set its own groups.

@@ -19,10 +19,15 @@ constexpr std::string_view kLog = "a path, AUTO or NONE";
 
 constexpr Word<OnFull> kOnFull[] = {{"drop", OnFull::Drop}, {"block", OnFull::Block}};
 
+constexpr std::string_view kBuiltins[] = {"echo", "discard", "chargen", "daytime", "time", "tcpmux", "sensor"};
+
 Status set_command(S& spec, const std::string& text, const Setting&)
 {
-    if (text.starts_with("builtin:")) return fail("built-in services ('{}') are not supported by this version", text);
+    const auto name = builtin_name(text);
+    if (name && std::ranges::find(kBuiltins, *name) == std::end(kBuiltins))
+        return fail("expected builtin:echo, discard, chargen, daytime, time, tcpmux or sensor, got '{}'", text);
     spec.exec.command = text;
+    return {};
     return {};
 }
 
@@ -142,7 +147,7 @@ constexpr auto kErr = &Output::err;
 
 // The order matters where one key looks at another: user before group, *_syslog before *_logfile.
 constexpr Directive<S> kProgramKeys[] = {
-    {"command", set_command, "", "", "what to run, split into words as a shell would; required"},
+    {"command", set_command, "", "", "what to run, split into words as a shell would, or a small service of our own such as builtin:echo; required"},
     {"argv0", set<kExec, &Exec::argv0>, "text", "the command's first word",
      "the name the program sees itself called by"},
     {"directory", set<kExec, &Exec::directory>, "a path", "", "change to this directory before the program starts"},

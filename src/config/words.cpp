@@ -106,6 +106,13 @@ Result<std::vector<std::string>> shell_words(std::string_view command)
     return Shell(command).run();
 }
 
+std::optional<std::string> builtin_name(std::string_view command)
+{
+    constexpr std::string_view kPrefix = "builtin:";
+    if (!command.starts_with(kPrefix)) return std::nullopt;
+    return std::string(command.substr(kPrefix.size()));
+}
+
 Result<Program> resolve_command(std::string_view command, const Environment& environment)
 {
     auto words = shell_words(command);

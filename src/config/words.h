@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,9 @@ namespace xsv::config {
 
 /// POSIX shell words as Supervisor splits commands; errors: "No closing quotation", "No escaped character".
 Result<std::vector<std::string>> shell_words(std::string_view command);
+
+/// NAME of "builtin:NAME": a small service of our own (xsvd-builtin).
+std::optional<std::string> builtin_name(std::string_view command);
 
 /// A command resolved as supervisor.md 1.10 says.
 struct Program {

@@ -122,7 +122,8 @@ void Control::start_one(Service& service, bool wait, const Reply& reply)
         return refuse(reply, FaultCode::SpawnError, name);
     }
     // The command is looked at before the state: a running program whose file is gone answers so.
-    if (auto program = config::resolve_command(service.spec().exec.command, service.spec().exec.environment); !program) {
+    const config::Exec& exec = service.spec().exec;
+    if (auto program = config::resolve_command(exec.command, exec.environment); !config::builtin_name(exec.command) && !program) {
         const bool missing = program.error().code == ENOENT;
         return refuse(reply, missing ? FaultCode::NoFile : FaultCode::NotExecutable, program.error().message);
     }

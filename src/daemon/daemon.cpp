@@ -85,6 +85,11 @@ void Daemon::wire_together()
     surroundings.nofile_soft = static_cast<rlim_t>(std::max(original_file_limit(), config_.daemon.minfds));
     if (as_supervisord_) surroundings.name = "supervisord";
     surroundings.server_url = server_url();
+    surroundings.libexec = directory_of_executable();
+    if (::geteuid() == 0) {
+        if (auto found = sys::helper_user()) surroundings.helper_user = std::move(*found);
+        else log::error("no user for the web process and the built-in services: {}", found.error().message);
+    }
 
     engine_ = std::make_unique<engine::Engine>(*context_, [this](const engine::ChildExit& exit, std::optional<std::uint32_t> slot) { on_other_exit(exit, slot); });
     scribe_link_.follow_output([this](const std::string& key, std::string_view data, bool captured, const engine::MessageOrigin& origin) {
@@ -139,7 +144,7 @@ std::optional<int> Daemon::open_servers()
 
 void Daemon::start_helpers()
 {
-    const std::string folder = directory_of_executable();
+    const std::string& folder = context_->surroundings.libexec;
     std::optional<std::uint32_t> scribe_slot, web_slot;
     table_->for_each([&](std::uint32_t index, engine::Slot& slot) {
         if (slot.kind != engine::SlotKind::Helper) return;
@@ -150,13 +155,8 @@ void Daemon::start_helpers()
         [this] { scribe_link_.greet([this] { engine_->tell_sinks(); }); },
         [this](const wire::Value& message, sys::UniqueFd) { scribe_link_.on_message(message); });
     scribe_link_.attach(*scribe_);
-    std::optional<sys::User> user;
-    if (::geteuid() == 0) {
-        if (auto found = sys::helper_user()) user = std::move(*found);
-        else log::error("no user for the web process: {}", found.error().message);
-    }
     web_ = std::make_unique<engine::Helper>(
-        *context_, engine::Helper::Settings{"web", folder + "/xsvd-web", user, false}, [this] { web_link_->greet(); },
+        *context_, engine::Helper::Settings{"web", folder + "/xsvd-web", context_->surroundings.helper_user, false}, [this] { web_link_->greet(); },
         [this](const wire::Value& message, sys::UniqueFd fd) { web_link_->on_message(message, std::move(fd)); });
     web_link_->attach(*web_);
     scribe_->start(scribe_slot);

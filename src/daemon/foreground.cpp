@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "config/words.h"
 #include "engine/child_plan.h"
 #include "sys/files.h"
 #include "sys/processes.h"
@@ -49,6 +50,7 @@ int run(const Options& options, const std::string& program)
         for (const config::ServiceSpec& found : group.services) {
             if (found.namespec() != options.program && found.name != options.program) continue;
             if (!found.broken.empty()) return usage_error(program, found.broken);
+            if (config::builtin_name(found.exec.command)) return usage_error(program, found.exec.command + " serves callers, and here there are none");
             config::ServiceSpec spec = found;
             spec.sockets.endpoints.clear();
             engine::Surroundings surroundings;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include <unistd.h>
+
 #include "base/text.h"
 #include "config/words.h"
 #include "sys/files.h"
@@ -81,6 +83,17 @@ void add_limits(sys::ChildPlan& plan, const Surroundings& surroundings)
         plan.limits.push_back({RLIMIT_NOFILE, std::min(surroundings.nofile_soft, ours.rlim_max), ours.rlim_max});
 }
 
+/// Programs of ours that talk to strangers never do so as root, whatever an old file says.
+Status lower_rights(sys::ChildPlan& plan, const Surroundings& surroundings)
+{
+    if (plan.uid.value_or(::geteuid()) != 0) return {};
+    if (!surroundings.helper_user) return fail("there is no user for it: add a user 'xsvd'");
+    plan.uid = surroundings.helper_user->uid;
+    plan.gid = surroundings.helper_user->gid;
+    plan.groups = surroundings.helper_user->groups;
+    return {};
+}
+
 }  // namespace
 
 Environment inheritable_environment(char** environment)
@@ -104,7 +117,9 @@ Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundin
 {
     auto environment = make_environment(spec, surroundings);
     if (!environment) return tl::unexpected(std::move(environment).error());
-    auto program = config::resolve_command(spec.exec.command, *environment);
+    const auto builtin = config::builtin_name(spec.exec.command);
+    auto program = builtin ? config::Program{surroundings.libexec + "/xsvd-builtin", {"xsvd-builtin", *builtin}}
+                           : config::resolve_command(spec.exec.command, *environment);
     if (!program) return tl::unexpected(std::move(program).error());
 
     sys::ChildPlan plan;
@@ -141,6 +156,8 @@ Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundin
     plan.uid = spec.exec.uid;
     plan.gid = spec.exec.gid;
     plan.groups = spec.exec.groups;
+    if (builtin)
+        if (auto lowered = lower_rights(plan, surroundings); !lowered) return tl::unexpected(std::move(lowered).error());
     plan.nice = spec.exec.nice;
     plan.umask = spec.exec.umask;
     plan.limits = spec.exec.limits;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,7 @@
 
 #include "config/spec.h"
 #include "net/socket_table.h"
+#include "sys/files.h"
 #include "sys/processes.h"
 
 namespace xsv::engine {
@@ -17,6 +19,8 @@ struct Surroundings {
     std::string server_url;          ///< SUPERVISOR_SERVER_URL, empty: none
     int null = -1;                   ///< /dev/null, open for reading and writing
     std::string name = "xsvd";       ///< what our own processes begin with in the process list
+    std::string libexec{};           ///< the folder of our own programs
+    std::optional<sys::User> helper_user{};   ///< whose rights our own helpers have when we are root
     rlim_t nofile_soft = 1024;       ///< the soft limit programs get: ours is raised, and select() fails above 1,024
 };
 

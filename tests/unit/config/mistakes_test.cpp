@@ -157,9 +157,9 @@ TEST_CASE("what does not go together is said plainly", "[config][load]")
 TEST_CASE("features to come are refused by name", "[config][load]")
 {
     CHECK(
-        mistakes_of("command=builtin:echo\nproxy_to=tcp:1\nready=notify\nwatchdog=5\nfdstore_max=3\n") ==
+        mistakes_of("command=builtin:ecko\nproxy_to=tcp:1\nready=notify\nwatchdog=5\nfdstore_max=3\n") ==
         Lines{
-            "/etc/x.conf:2: [program:p] command: built-in services ('builtin:echo') are not supported by this version",
+            "/etc/x.conf:2: [program:p] command: expected builtin:echo, discard, chargen, daytime, time, tcpmux or sensor, got 'builtin:ecko'",
             "/etc/x.conf:4: [program:p] ready: 'notify' is not supported by this version: a program is ready after "
             "startsecs (expected "
             "startsecs)",
