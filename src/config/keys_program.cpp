@@ -46,8 +46,12 @@ Status set_group(S& spec, const std::string& text, const Setting& setting)
 {
     const auto group = setting.surroundings.group(text);
     if (!group) return tl::unexpected<Error>(group.error());
+    // As initgroups(3) with this group: it takes the place of the user's primary one, also among the supplementary ones.
+    auto& groups = spec.exec.groups;
+    if (!spec.exec.uid) groups.clear();
+    std::erase(groups, spec.exec.gid.value_or(*group));
+    if (std::find(groups.begin(), groups.end(), *group) == groups.end()) groups.insert(groups.begin(), *group);
     spec.exec.gid = *group;
-    if (!spec.exec.uid) spec.exec.groups = {*group};
     return {};
 }
 

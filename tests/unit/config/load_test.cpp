@@ -241,6 +241,9 @@ TEST_CASE("identities are numbers, and the one we have is no change", "[config][
     CHECK(git.uid == 500);
     CHECK(git.gid == 50);
     CHECK(git.groups == std::vector<gid_t>{501, 50});
+    // The group takes the place of the user's own, as initgroups(3) does it.
+    CHECK(first(load_text("[program:p]\n" + kRun + "user=git\ngroup=staff\n")).exec.groups == std::vector<gid_t>{50, 700});
+    CHECK(first(load_text("[program:p]\n" + kRun + "user=git\ngroup=git\n")).exec.groups == std::vector<gid_t>{501, 700});
     const Exec group = first(load_text("[program:p]\n" + kRun + "group=staff\n")).exec;
     CHECK_FALSE(group.uid);
     CHECK(group.gid == 50);

@@ -151,7 +151,7 @@ TEST_CASE("what does not go together is said plainly", "[config][load]")
     CHECK(
         mistakes_of(kRun + "activation=sometimes\n") ==
         Lines{"/etc/x.conf:3: [program:p] activation: expected always, on_demand or per_connection, got 'sometimes'"});
-    CHECK(mistakes_of(kRun + "nice=20\nmax_instances=0\n").size() == 2);
+    CHECK(mistakes_of(kRun + "nice=20\nmax_instances=-1\n").size() == 2);
 }
 
 TEST_CASE("features to come are refused by name", "[config][load]")
