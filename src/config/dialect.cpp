@@ -61,11 +61,14 @@ bool NativeSection::has(std::string_view key) const
     return std::any_of(section_.keys.begin(), section_.keys.end(), [&](const IniKey& k) { return k.name == key; });
 }
 
+/// In a file, a ';' or '#' behind a blank begins a comment even between quotes: there the quotes end and begin again.
 std::string quoted_word(std::string_view word)
 {
     if (!word.empty() && std::all_of(word.begin(), word.end(), is_plain)) return std::string(word);
     std::string quoted = "'";
     for (const char c : word) {
+        const bool would_comment = (c == ';' || c == '#') && std::string_view(" \t\v\f\r\n").find(quoted.back()) != std::string_view::npos;
+        if (would_comment) quoted += "''";
         if (c == '\'') quoted += "'\"'\"'";
         else quoted += c;
     }

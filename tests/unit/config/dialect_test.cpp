@@ -11,6 +11,9 @@ TEST_CASE("a command line is read back word by word", "[config][dialect]")
 {
     const std::vector<std::string> words = {"/bin/sh", "-c", "echo \"it's\" $HOME; true # no", "", "a\\b", "plain=1", "\ttab"};
     CHECK(shell_words(command_line(words)).value() == words);
+    // Also from a file, where a blank and a '#' begin a comment.
+    const auto file = parse_ini("[program:x]\ncommand = " + command_line(words) + "\n", "x.conf");
+    CHECK(shell_words(file.sections.at(0).keys.at(0).value).value() == words);
 }
 
 TEST_CASE("an environment is read back value by value", "[config][dialect]")
