@@ -107,6 +107,18 @@ void EventPool::end(const std::string& name)
     listeners_.erase(found);
 }
 
+void EventPool::refuse(const std::string& name)
+{
+    const auto found = listeners_.find(name);
+    if (found == listeners_.end() || !found->second.event) return;
+    lines_.push_back({log::Level::debug, fmt::format("epipe occurred while sending event {} to listener {}, listener state unchanged",
+                                                     found->second.event->serial, name)});
+    give_back(found->second);
+    found->second.expected.reset();
+    found->second.state = ListenerState::Ready;
+    while (read_some(name, found->second)) {}
+}
+
 ListenerState EventPool::state(const std::string& name) const
 {
     const auto found = listeners_.find(name);

@@ -47,6 +47,8 @@ public:
     void start(const std::string& listener, const std::string& stream);
     /// It has ended: what it had not acknowledged is the next one's.
     void end(const std::string& listener);
+    /// It has closed its stdin before all of the event was there, which is the next one's; as with Supervisor it stays READY.
+    void refuse(const std::string& listener);
     /// What it wrote, in pieces of any size.
     void output(const std::string& listener, std::string_view bytes);
     bool can_take(const std::string& listener) const { return !queue_.empty() && state(listener) == ListenerState::Ready; }

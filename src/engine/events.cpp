@@ -1,6 +1,9 @@
 #include "engine/events.h"
 
 #include <algorithm>
+#include <cerrno>
+
+#include <poll.h>
 
 #include "base/text.h"
 #include "engine/engine.h"
@@ -40,6 +43,13 @@ int failures_of(const State& state)
 
 /// Of the process the state is about, also when it has ended.
 pid_t pid_of(const Service& service) { return live_pid(service.state()).value_or(service.slot().child.pid); }
+
+/// Not when it has closed its stdin.
+bool can_hear(Service& service)
+{
+    pollfd pipe{service.streams().stdin_fd(), POLLOUT, 0};
+    return ::poll(&pipe, 1, 0) <= 0 || (pipe.revents & POLLERR) == 0;
+}
 
 const config::Listener* listener_of(const Group& group)
 {
@@ -113,7 +123,7 @@ bool Events::is_working(std::string_view name)
     return std::any_of(group->services.begin(), group->services.end(), [&](const auto& service) {
         const ListenerState state = queue.state(service->spec().name);
         const bool is_up = service->supervisor_state() == SupervisorState::Running && live_pid(service->state());
-        return is_up && state != ListenerState::Unknown && (queue.queued() > 0 || state == ListenerState::Busy || !held_.empty());
+        return is_up && can_hear(*service) && state != ListenerState::Unknown && (queue.queued() > 0 || state == ListenerState::Busy || !held_.empty());
     });
 }
 
@@ -362,7 +372,7 @@ void Events::dispatch()
         for (const auto& service : group->services) {
             // Not before it is RUNNING: startsecs delays the first event, as Supervisor's listeners know it.
             if (service->supervisor_state() != SupervisorState::Running || !live_pid(service->state())) continue;
-            if (pool.queue.can_take(service->spec().name)) send(pool, *service);
+            if (pool.queue.can_take(service->spec().name) && can_hear(*service)) send(pool, *service);
         }
     }
 }
@@ -392,8 +402,21 @@ void Events::push(const std::string& namespec)
     if (box == nullptr || !service->streams().has_stdin()) return;
     const int pipe = service->streams().stdin_fd();
     auto pushed = box->push(pipe);
+    if (!pushed && pushed.error().code == EPIPE) return refused(*service);
     if (!pushed) return log::error("{}: {}", namespec, pushed.error().message);
     if (!*pushed) writable_[namespec] = context_.loop.writable(pipe, namespec + " events", [this, namespec] { push(std::string(namespec)); });
+}
+
+void Events::refused(Service& listener)
+{
+    const config::ServiceSpec& spec = listener.spec();
+    if (Outbox* box = outbox(spec.namespec())) box->clear();
+    const auto found = pools_.find(spec.group);
+    if (found == pools_.end()) return;
+    act({"refuse", spec.group, spec.name});
+    commit();
+    tell(found->second.queue);
+    dispatch_soon();
 }
 
 Outbox* Events::outbox(const std::string& namespec)

@@ -91,6 +91,7 @@ private:
     void dispatch();
     void send(Pool& pool, Service& listener);
     void push(const std::string& namespec);
+    void refused(Service& listener);
     Outbox* outbox(const std::string& namespec);
     void drop_outbox(const std::string& namespec);
     void watch_clock();

@@ -119,6 +119,8 @@ bool Events::apply_to_pool(const std::string& word, const Value::Array& record)
         pool.end(*text(2));
     } else if (word == "out" && text(3) != nullptr) {
         pool.output(*text(2), *text(3));
+    } else if (word == "refuse") {
+        pool.refuse(*text(2));
     } else if (word == "take") {
         pool.take(*text(2));
     } else {

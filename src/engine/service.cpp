@@ -241,7 +241,7 @@ Status Service::make_ready()
 {
     if (ready_) return {};
     if (spec_.listener)
-        if (auto renewed = streams_.renew_output(spec_); !renewed) return renewed;
+        if (auto renewed = streams_.renew(spec_); !renewed) return renewed;
     auto ends = streams_.open_child_ends(spec_);
     if (!ends) return tl::unexpected(std::move(ends).error());
     auto plan = make_child_plan(spec_, context_.surroundings, sockets_, ends->streams());

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,8 +103,13 @@ std::vector<std::string> ServiceStreams::tell_end(const config::ServiceSpec& spe
     return keys;
 }
 
-Status ServiceStreams::renew_output(const config::ServiceSpec& spec)
+Status ServiceStreams::renew(const config::ServiceSpec& spec)
 {
+    if (in_) {
+        auto input = sys::make_pipe(kEventPipe);
+        if (!input) return tl::unexpected(std::move(input).error());
+        in_ = std::move(*input);
+    }
     auto made = sys::make_pipe(kOutputPipe);
     if (!made) return tl::unexpected(std::move(made).error());
     if (out_) context_.sinks.drop(sink_key('o'));
@@ -113,7 +119,17 @@ Status ServiceStreams::renew_output(const config::ServiceSpec& spec)
     return {};
 }
 
-Result<ServiceStreams::ChildEnds> ServiceStreams::open_child_ends(const config::ServiceSpec& spec) const
+Status ServiceStreams::keep_writing_end()
+{
+    auto end = sys::open_pipe_end(in_.get(), true);
+    if (!end) return wrap(end, "opening a pipe");
+    if (::fcntl(end->get(), F_SETFL, O_NONBLOCK) < 0) return fail_errno("fcntl", errno);
+    in_ = std::move(*end);
+    context_.keeper.hold(key('i'), net::Held::Pipe, in_.get());
+    return {};
+}
+
+Result<ServiceStreams::ChildEnds> ServiceStreams::open_child_ends(const config::ServiceSpec& spec)
 {
     ChildEnds ends;
     ends.redirect = spec.exec.redirect_stderr;
@@ -124,7 +140,9 @@ Result<ServiceStreams::ChildEnds> ServiceStreams::open_child_ends(const config::
         if (!opened) return wrap(opened, "opening a log pipe");
         *end = std::move(*opened);
     }
-    if (ends.in) {  // what the last process did not read is not for the next one
+    if (ends.in && listener_) {
+        if (auto kept = keep_writing_end(); !kept) return tl::unexpected(std::move(kept).error());
+    } else if (ends.in) {  // what the last process did not read is not for the next one
         char rest[4096];
         while (::read(in_.get(), rest, sizeof rest) > 0) {}
     }

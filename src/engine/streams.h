@@ -30,7 +30,8 @@ public:
         std::shared_ptr<sys::PreparedChild> child;
         ChildEnds ends;
     };
-    Result<ChildEnds> open_child_ends(const config::ServiceSpec& spec) const;
+    /// Of a listener's stdin nobody but its process has the reading end from then on: one that closes it is noticed.
+    Result<ChildEnds> open_child_ends(const config::ServiceSpec& spec);
     bool has_stdin() const { return static_cast<bool>(in_); }
     /// Writes to the running program's stdin. EAGAIN when the pipe has no room for all of it.
     Status write_stdin(std::string_view bytes);
@@ -45,10 +46,11 @@ public:
     /// The process has ended: half a token it wrote is text now. The keys of the streams whose last output the scribe tells,
     /// and then says that it was the last.
     std::vector<std::string> tell_end(const config::ServiceSpec& spec) const;
-    /// A new pipe for the stdout of the listener that is about to start; the old one is drained.
-    Status renew_output(const config::ServiceSpec& spec);
+    /// New pipes for the stdin and stdout of the listener that is about to start; the old stdout is drained.
+    Status renew(const config::ServiceSpec& spec);
 
 private:
+    Status keep_writing_end();
     Status fit_one(sys::UniqueFd& pipe, bool wanted, char letter, std::size_t size);
     std::string key(char letter) const { return std::string(1, letter) + ":" + namespec_; }
 

@@ -98,6 +98,7 @@ autostart = false
 # Different priorities: Supervisor gives a rejected event to every pool with a process of the same one.
 TROUBLE = (BASE + listener("rejects", "REMOTE_COMMUNICATION", "reject", "priority = 1")
            + listener("garbles", "REMOTE_COMMUNICATION", "garbage", "priority = 2")
+           + listener("shut", "REMOTE_COMMUNICATION", "shut%(process_num)d", "numprocs = 2", "process_name = shut%(process_num)d", "priority = 4")
            + listener("slow", "REMOTE_COMMUNICATION", "wait", "buffer_size = 2", "priority = 3"))
 
 
@@ -193,7 +194,7 @@ def drive_everything(run):
 
 def drive_trouble(run):
     api = run.server().supervisor
-    for name in ("rejects", "garbles", "slow"):
+    for name in ("rejects", "garbles", "slow", "shut:shut0", "shut:shut1"):
         run.wait_for_state(name, "RUNNING")
     api.sendRemoteCommEvent("n", "0")
     for name in ("garbles", "slow"):
@@ -207,8 +208,9 @@ def drive_trouble(run):
         pass
     run.wait_told("type:n\n5", "slow")
     run.wait_told("type:n\n5", "rejects")
+    run.wait_told("type:n\n5", "shut")  # the first of the two has closed its stdin: the other one is told everything
     logged = {word: run.lines(word) for word in ("event was rejected", "bad result line", "UNKNOWN state", "pool slow event buffer")}
-    return [[run.recorded(name) for name in ("rejects", "garbles", "slow")], logged]
+    return [[run.recorded(name) for name in ("rejects", "garbles", "slow", "shut")], logged]
 
 
 def both(config, drive):

@@ -24,6 +24,7 @@ public:
     struct Process {
         sys::ChildPlan plan;
         std::vector<int> signals;
+        sys::UniqueFd in{};                 ///< its stdin, if that is a pipe
     };
     std::map<pid_t, Process> live;
     std::vector<int> refusals;              ///< errnos for the next spawns, the next one first
@@ -61,7 +62,9 @@ public:
                 if (!welcome) report.stage = static_cast<std::uint32_t>(sys::ChildStage::Refused);
             }
         }
-        live[pid] = {plan, {}};
+        live[pid] = {plan, {}, {}};
+        for (const auto& [from, to] : plan.moves)
+            if (to == STDIN_FILENO) live[pid].in = sys::UniqueFd(::fcntl(from, F_DUPFD_CLOEXEC, 0));
         return sys::Spawned{pid, pidfd_of(pid)};
     }
     Result<sys::UniqueFd> open(pid_t pid) override

@@ -80,6 +80,7 @@ public:
 
     explicit World(std::vector<ServiceBuilder> services)
     {
+        std::signal(SIGPIPE, SIG_IGN);  // as the daemon does
         log::divert([this](log::Level, std::string_view line) { lines.emplace_back(line); });
         build();
         engine_->start(config_of(std::move(services)));

@@ -2,7 +2,7 @@
 
 Each event becomes a line [header, payload] in FILE. MODE: "reject" fails the first event, "garbage" says something that is
 no answer after the first, "wait" answers once FILE.go exists, "term" ends the daemon at the first event as crashmail's
-relatives do, "mute" never says READY, "refuse" fails every event and records none."""
+relatives do, "mute" never says READY, "refuse" fails every event and records none, "shut0" closes its stdin ("shut1" does not)."""
 import json
 import os
 import signal
@@ -17,6 +17,10 @@ def say(text):
 def main():
     path, mode = sys.argv[1], (sys.argv[2:] or ["ok"])[0]
     if mode == "mute":
+        time.sleep(3600)
+    if mode == "shut0":
+        os.close(0)
+        say("READY\n")
         time.sleep(3600)
     count = 0
     while True:

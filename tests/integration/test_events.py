@@ -194,7 +194,7 @@ class Hostile(xsvd.TestCase):
             send(daemon, "n", f"{n} {data}")  # more than a pipe holds
         self.assertEventually(lambda: (daemon.dir / "flooded").exists(), "all of the flood is taken")
         self.assertEventually(lambda: [int(p[7:].split()[0]) for _, p in recorded(daemon)] == list(range(most)), "who behaves is told everything")
-        wanted = {"busy": (most - 4, "BUSY"), "deaf": (most - 4, "BUSY"), "shut_in": (most - 4, "BUSY"), "flood": (most - 3, "UNKNOWN"),
+        wanted = {"busy": (most - 4, "BUSY"), "deaf": (most - 4, "BUSY"), "shut_in": (most - 3, "READY"), "flood": (most - 3, "UNKNOWN"),
                   "shut_out": (most - 3, "ACKNOWLEDGED")}
         for name, (discarded, state) in wanted.items():
             info = daemon.info(name)

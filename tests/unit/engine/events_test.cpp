@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "fakes/world.h"
@@ -33,7 +34,8 @@ std::string stdin_of(World& world, const std::string& name)
     std::string text;
     char piece[4096];
     ssize_t count = 0;
-    while ((count = ::read(world.keeper.held.at("i:" + name).get(), piece, sizeof piece)) > 0) text.append(piece, static_cast<std::size_t>(count));
+    const int pipe = world.processes.live.at(world.pid(name)).in.get();
+    for (int unread = 0; ::ioctl(pipe, FIONREAD, &unread) == 0 && unread > 0 && (count = ::read(pipe, piece, sizeof piece)) > 0;) text.append(piece, static_cast<std::size_t>(count));
     return text;
 }
 
@@ -451,4 +453,45 @@ TEST_CASE("a removed group's processes have ended before it is removed", "[event
     world.engine().remove_group("web");
     world.loop.settle();
     CHECK(drain(world, "ear") == Events{"PROCESS_STATE_STOPPED processname:web groupname:web from_state:STOPPING pid:" + pid, "PROCESS_GROUP_REMOVED groupname:web\n"});
+}
+
+TEST_CASE("an event that a listener can no longer read is the next one's", "[events]")
+{
+    const auto one_of_pool = [](const std::string& name) {
+        return listener(name, {"REMOTE_COMMUNICATION"}).with([](config::ServiceSpec& spec) { spec.group = "pool"; });
+    };
+    World world({one_of_pool("a"), one_of_pool("b")});
+    const auto closes_stdin = [&](const std::string& name) { world.processes.live.at(world.pid("pool:" + name)).in.reset(); };
+    const auto remote = [&](const std::string& data) {
+        world.engine().events().remote("n", data);
+        world.loop.settle();
+    };
+    world.loop.advance(1ms);
+    says(world, "pool:a", "READY\n");
+    const auto state = [&](const std::string& name) { return world.engine().events().pool("pool")->state(name); };
+
+    SECTION("it is not even sent to one that has closed its stdin")
+    {
+        closes_stdin("a");
+        remote("x");
+        CHECK(state("a") == engine::ListenerState::Ready);
+        world.crash();
+        says(world, "pool:b", "READY\n");
+        CHECK(stdin_of(world, "pool:b").ends_with("type:n\nx"));
+        CHECK(state("a") == engine::ListenerState::Ready);
+    }
+    SECTION("it comes back from one that closes its stdin before all of it was there")
+    {
+        const std::string data(200'000, 'x');
+        remote(data);
+        CHECK(state("a") == engine::ListenerState::Busy);
+        says(world, "pool:b", "READY\n");
+        closes_stdin("a");
+        SECTION("under the same engine") { CHECK(world.loop.fire(-2)); }
+        SECTION("under the next one") { world.crash(); }
+        world.loop.settle();
+        CHECK(state("a") == engine::ListenerState::Ready);
+        CHECK(state("b") == engine::ListenerState::Busy);
+        CHECK(stdin_of(world, "pool:b").starts_with("ver:3.0 server:supervisor serial:0 pool:pool poolserial:0 "));
+    }
 }
