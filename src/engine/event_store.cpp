@@ -49,11 +49,11 @@ Result<off_t> size_of(int fd)
 
 }  // namespace
 
-Result<EventStore> EventStore::create()
+Result<EventStore> EventStore::create(std::size_t most)
 {
     auto fd = memory("xsvd-events");
     if (!fd) return tl::unexpected(std::move(fd).error());
-    EventStore store(std::move(*fd));
+    EventStore store(std::move(*fd), most);
     Head head{};
     std::memcpy(head.magic, kMagic, sizeof kMagic);
     if (auto written = write_at(store.fd(), bytes_of(head), 0); !written) return tl::unexpected(std::move(written).error());
@@ -66,7 +66,7 @@ Result<std::vector<wire::Value>> EventStore::read()
     if (!size) return tl::unexpected(std::move(size).error());
     Head head{};
     const bool has_head = ::pread(fd_.get(), &head, sizeof head, 0) == static_cast<ssize_t>(sizeof head);
-    if (!has_head || std::memcmp(head.magic, kMagic, sizeof kMagic) != 0 || head.committed > kMostBytes ||
+    if (!has_head || std::memcmp(head.magic, kMagic, sizeof kMagic) != 0 || head.committed > most_ ||
         head.committed + sizeof head > static_cast<std::uint64_t>(*size))
         return fail("the kept events are damaged");
     std::string bytes(head.committed, '\0');
@@ -96,14 +96,17 @@ void EventStore::append(const wire::Value& record)
 {
     const std::string bytes = wire::encode(record);
     const auto length = static_cast<std::uint32_t>(bytes.size());
+    is_full_ = is_full_ || size() + sizeof length + bytes.size() > most_;
+    if (is_full_) return;
     batch_ += bytes_of(length);
     batch_ += bytes;
 }
 
 Status EventStore::commit()
 {
-    if (batch_.empty()) return {};
     const std::string batch = std::exchange(batch_, {});
+    if (std::exchange(is_full_, false)) return fail("keeping events: there are more than {} bytes", most_);
+    if (batch.empty()) return {};
     if (auto written = write_at(fd_.get(), batch, static_cast<off_t>(sizeof(Head) + committed_)); !written) return written;
     const std::uint64_t committed = committed_ + batch.size();
     if (auto written = write_at(fd_.get(), bytes_of(committed), offsetof(Head, committed)); !written) return written;

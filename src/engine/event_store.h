@@ -15,20 +15,24 @@ class EventStore {
 public:
     static constexpr std::size_t kMostBytes = 512u << 20;
 
-    static Result<EventStore> create();
-    explicit EventStore(sys::UniqueFd fd) : fd_(std::move(fd)) {}
+    static Result<EventStore> create(std::size_t most = kMostBytes);
+    explicit EventStore(sys::UniqueFd fd, std::size_t most = kMostBytes) : fd_(std::move(fd)), most_(most) {}
 
     /// The records a former engine committed. Not to be trusted: sizes are checked, and the first record that is none ends
     /// the list with an error.
     Result<std::vector<wire::Value>> read();
     void append(const wire::Value& record);
+    /// An error: of the batch nothing is there, what was committed before is. So also when it would be more than a successor
+    /// reads.
     Status commit();
     std::size_t size() const { return committed_ + batch_.size(); }
     int fd() const { return fd_.get(); }
 
 private:
     sys::UniqueFd fd_;
+    std::size_t most_;
     std::size_t committed_ = 0;   ///< bytes behind the head
+    bool is_full_ = false;        ///< something did not fit into the batch
     std::string batch_;
 };
 

@@ -133,9 +133,10 @@ void Events::commit()
 {
     if (!store_) return;
     if (auto done = store_->commit(); !done) {
+        log::debug("{}", done.error().message);
         store_.reset();
         context_.keeper.drop(kStoreKey);
-        return try_later(done.error());
+        return compact();  // without the history there may be room
     }
     if (store_->size() > compact_at_) compact();
 }

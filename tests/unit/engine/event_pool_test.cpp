@@ -246,6 +246,25 @@ TEST_CASE("kept records are there after commit, and only then", "[events]")
     CHECK(third.read()->size() == 3);
 }
 
+TEST_CASE("no more records are kept than a successor reads", "[events]")
+{
+    constexpr std::size_t kMost = 1000;
+    auto store = EventStore::create(kMost);
+    REQUIRE(store);
+    const std::string piece(300, 'x');
+    int kept = 0;
+    for (store->append(piece); store->commit() && kept < 10; store->append(piece)) ++kept;
+    CHECK(kept == 3);
+    for (const std::string& record : {piece, piece, std::string("x")}) store->append(record);
+    CHECK_FALSE(store->commit());  // all of a batch or nothing
+    store->append("x");
+    CHECK(store->commit());
+    EventStore successor(sys::UniqueFd(::dup(store->fd())), kMost);
+    auto records = successor.read();
+    REQUIRE(records);
+    CHECK(records->size() == 4);
+}
+
 TEST_CASE("records that were tampered with are refused", "[events]")
 {
     auto store = EventStore::create();

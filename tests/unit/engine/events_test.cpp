@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fakes/world.h"
@@ -307,6 +308,22 @@ TEST_CASE("many events keep the store small", "[events][crash]")
     CHECK(pool->queued() == 3);
     CHECK(pool->discarded() == 1997);
     CHECK(std::count(world.lines.begin(), world.lines.end(), "pool ear event buffer overflowed, discarding event 0") == 1);
+}
+
+TEST_CASE("where the history has no room left, what is now may have", "[events][crash]")
+{
+    World world({listener("ear", {"REMOTE_COMMUNICATION"}, 3)});
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit little{1 << 20, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &little) == 0);
+    for (int i = 0; i < 200; ++i) world.engine().events().remote("n", std::string(20'000, 'x'));
+    world.crash();
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    REQUIRE(world.engine().events().pool("ear") != nullptr);
+    CHECK(world.engine().events().pool("ear")->queued() == 3);
+    CHECK(world.engine().events().pool("ear")->discarded() == 197);
 }
 
 TEST_CASE("a reload tells of groups and fits the pools", "[events][reload]")
