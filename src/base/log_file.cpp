@@ -7,17 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log_path.h"
+
 namespace xsv::log {
 namespace {
 
 constexpr std::size_t kPipePage = 4096;  // what a pipe that polls writable takes without blocking
 
-int standard_stream(std::string_view path)
-{
-    if (path == "/dev/stdout" || path == "/dev/fd/1" || path == "/proc/self/fd/1") return 1;
-    if (path == "/dev/stderr" || path == "/dev/fd/2" || path == "/proc/self/fd/2") return 2;
-    return -1;
-}
+constexpr int kMostLinks = 40;  // as the kernel
 
 /// No symbolic link as the last step, and nothing that would make the daemon wait: not even the open of a FIFO.
 Result<int> open_at(int directory, const std::string& name, int flags)
@@ -43,10 +40,31 @@ void write_some(int fd, std::string_view bytes, bool may_block) noexcept
     }
 }
 
+/// The path at the end of root's own links, or of this user's.
+Result<std::string> behind_links(std::string path)
+{
+    for (int links = 0; links <= kMostLinks; ++links) {
+        if (standard_stream(path) >= 0) return path;
+        const auto slash = path.rfind('/');
+        const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+        const int directory = ::open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (directory < 0) return fail_errno(parent + ": open", errno);
+        auto link = own_link(directory, slash == std::string::npos ? path : path.substr(slash + 1), path);
+        ::close(directory);
+        if (!link) return tl::unexpected<Error>(std::move(link).error());
+        if (!*link) return path;
+        path = std::move(**link);
+    }
+    return fail_errno(path, ELOOP);
+}
+
 }  // namespace
 
-Status LogFile::open(const std::string& path, std::int64_t maxbytes, int backups)
+Status LogFile::open(const std::string& written, std::int64_t maxbytes, int backups)
 {
+    auto behind = behind_links(written);
+    if (!behind) return tl::unexpected<Error>(std::move(behind).error());
+    const std::string& path = *behind;
     int directory = -1;
     int fd = -1;
     const auto slash = path.rfind('/');
@@ -72,7 +90,7 @@ Status LogFile::open(const std::string& path, std::int64_t maxbytes, int backups
         return fail("{}: is not a file", path);
     }
     close();
-    path_ = path;
+    path_ = written;
     name_ = name;
     directory_ = directory;
     fd_ = fd;

@@ -48,7 +48,8 @@ void Control::tail_log(const std::string& file, const Params& params, const Repl
     if (!offset || !length) return refuse(reply, FaultCode::IncorrectParameters, "offset and length must be numbers");
     if (file.empty()) return answer(reply, Value::Array{"", 0, false});
     scribe_.tail(file, *offset, *length, [reply, offset](const Value& result) {
-        if (!result.flag("ok")) return answer(reply, Value::Array{"", *offset, false});
+        const bool is_missing = result.number("code") == static_cast<int>(FaultCode::NoFile);
+        if (!result.flag("ok")) return answer(reply, Value::Array{"", is_missing ? 0 : *offset, false});
         answer(reply, Value::Array{result.text("text"), result.number("offset"), result.flag("overflow")});
     });
 }

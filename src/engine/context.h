@@ -36,6 +36,7 @@ public:
         auto found = descriptors_.extract(key);
         return found.empty() ? sys::UniqueFd() : std::move(found.mapped());
     }
+    bool has(const std::string& key) const { return descriptors_.contains(key); }
     std::map<std::string, sys::UniqueFd>& rest() { return descriptors_; }
 
 private:

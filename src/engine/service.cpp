@@ -57,7 +57,7 @@ void Service::start()
         enter(Fatal{});
         return;
     }
-    if (auto fitted = streams_.fit(spec_); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
+    if (auto fitted = streams_.fit(spec_, live_pid(state_).has_value()); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
     hand(Start{context_.loop.now()});
     let_sockets_go();
 }

@@ -56,7 +56,7 @@ void Service::write_down()
 void Service::recover()
 {
     if (!spec_.broken.empty()) return start();
-    if (auto fitted = streams_.fit(spec_); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
+    if (auto fitted = streams_.fit(spec_, true); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
     Slot& slot = place();
     state_ = read_state(slot, slot.child.pid);
     before_ = announced_ = supervisor_state();
@@ -110,7 +110,7 @@ void Service::apply(config::ServiceSpec spec, std::vector<net::SocketPtr> socket
     }
     if (before.output != spec_.output || before.exec.redirect_stderr != spec_.exec.redirect_stderr) {
         const auto piped = [](const config::ServiceSpec& s) { return std::pair(s.output.out.is_piped(), s.output.err.is_piped()); };
-        if (auto fitted = streams_.fit(spec_); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
+        if (auto fitted = streams_.fit(spec_, piped(before) == piped(spec_)); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
         if (piped(before) != piped(spec_)) restart();
     }
     const bool other_sockets = sockets != sockets_;

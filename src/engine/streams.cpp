@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "sys/files.h"
 
 namespace xsv::engine {
@@ -41,10 +42,19 @@ Status ServiceStreams::fit_one(sys::UniqueFd& pipe, bool wanted, char letter, st
     return {};
 }
 
-Status ServiceStreams::fit(const config::ServiceSpec& spec)
+/// As with Supervisor, a log of level debug has what programs write, also what goes nowhere else.
+bool ServiceStreams::wants(const config::LogSink& sink, const config::ServiceSpec& spec, char letter, bool live) const
 {
-    const bool has_out = spec.output.out.is_piped();
-    const bool has_err = spec.output.err.is_piped() && !spec.exec.redirect_stderr;
+    if (sink.is_piped()) return true;
+    if (spec.exec.activation != config::Activation::Always) return false;
+    const bool is_there = letter == 'o' ? static_cast<bool>(out_) : static_cast<bool>(err_);
+    return log::enabled(log::Level::debug) || (live && (is_there || context_.inherited.has(key(letter))));
+}
+
+Status ServiceStreams::fit(const config::ServiceSpec& spec, bool live)
+{
+    const bool has_out = wants(spec.output.out, spec, 'o', live);
+    const bool has_err = !spec.exec.redirect_stderr && wants(spec.output.err, spec, 'e', live);
     const bool had_out = static_cast<bool>(out_), had_err = static_cast<bool>(err_);
     const std::string out_key = sink_key('o');
     listener_ = spec.listener.has_value();

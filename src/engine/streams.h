@@ -14,8 +14,9 @@ public:
     ServiceStreams(Context& context, const std::string& namespec) : context_(context), namespec_(namespec) {}
     ~ServiceStreams() = default;
 
-    /// Makes the pipes this spec needs and drops those it does not; tells the scribe.
-    Status fit(const config::ServiceSpec& spec);
+    /// Makes the pipes this spec needs and drops those it does not; tells the scribe. A program that runs (`live`) keeps a
+    /// pipe that only the daemon's own log wanted: without a reader its next write would end it.
+    Status fit(const config::ServiceSpec& spec, bool live);
     /// The pipes and the scribe's sinks go for good (what is in them is still written).
     void close();
 
@@ -51,6 +52,7 @@ public:
 
 private:
     Status keep_writing_end();
+    bool wants(const config::LogSink& sink, const config::ServiceSpec& spec, char letter, bool live) const;
     Status fit_one(sys::UniqueFd& pipe, bool wanted, char letter, std::size_t size);
     std::string key(char letter) const { return std::string(1, letter) + ":" + namespec_; }
 

@@ -11,6 +11,11 @@
 
 namespace xsv::scribe {
 
+bool is_null_device(const struct stat& status)
+{
+    return S_ISCHR(status.st_mode) && status.st_rdev == ((1u << 8) | 3u);
+}
+
 std::string Place::numbered(int number) const
 {
     return number == 0 ? name : fmt::format("{}.{}", name, number);
@@ -23,7 +28,7 @@ Result<sys::UniqueFd> Place::open_for_reading() const
     if (!fd) return fail_errno(name, errno);
     struct stat status {};
     if (::fstat(fd.get(), &status) < 0) return fail_errno(name, errno);
-    if (!S_ISREG(status.st_mode)) return fail("{}: is not a regular file", name);
+    if (!S_ISREG(status.st_mode) && !is_null_device(status)) return fail("{}: is not a regular file", name);
     return fd;
 }
 
@@ -58,16 +63,10 @@ bool Place::holds(int fd) const
 
 Result<Place> find_place(const std::string& path)
 {
-    if (::geteuid() == 0) {
-        auto parent = sys::open_log_parent(path);
-        if (!parent) return tl::unexpected<Error>(std::move(parent).error());
-        return Place{std::make_shared<sys::UniqueFd>(std::move(parent->fd)), std::move(parent->name)};
-    }
-    const auto slash = path.rfind('/');
-    if (slash == std::string::npos || slash + 1 == path.size()) return fail("{}: is not the path of a file", path);
-    sys::UniqueFd directory(::open(path.substr(0, slash + 1).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!directory) return fail_errno(path.substr(0, slash), errno);
-    return Place{std::make_shared<sys::UniqueFd>(std::move(directory)), path.substr(slash + 1)};
+    auto parent = sys::open_log_parent(path);
+    if (!parent) return tl::unexpected<Error>(std::move(parent).error());
+    if (parent->stream >= 0) return fail("{}: is a stream, no file", path);
+    return Place{std::make_shared<sys::UniqueFd>(std::move(parent->fd)), std::move(parent->name)};
 }
 
 Status rotate(const Place& place, int backups)

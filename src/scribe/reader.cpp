@@ -28,9 +28,11 @@ Result<OpenLog> open_log(const std::string& file)
     return OpenLog{std::move(*fd), status.st_size};
 }
 
-Answer refused(const Error& error)
+/// Of a missing file Supervisor tells the name and no more.
+Answer refused(const std::string& file, const Error& error)
 {
-    return {false, error.code == ENOENT ? kNoFile : kFailed, error.message, 0, false};
+    if (error.code == ENOENT) return {false, kNoFile, file, 0, false};
+    return {false, kFailed, error.message, 0, false};
 }
 
 Result<std::string> bytes_at(const OpenLog& log, std::int64_t offset, std::int64_t length)
@@ -53,7 +55,7 @@ Result<std::string> bytes_at(const OpenLog& log, std::int64_t offset, std::int64
 
 Answer with_text(Result<std::string> bytes, std::int64_t offset, bool overflow)
 {
-    if (!bytes) return refused(bytes.error());
+    if (!bytes) return {false, kFailed, bytes.error().message, 0, false};
     return {true, 0, std::move(*bytes), offset, overflow};
 }
 
@@ -62,8 +64,9 @@ Answer with_text(Result<std::string> bytes, std::int64_t offset, bool overflow)
 Answer read_log(const std::string& file, std::int64_t offset, std::int64_t length)
 {
     const auto log = open_log(file);
-    if (!log) return refused(log.error());
-    if (offset < 0 ? length != 0 : length < 0) return {false, kBadArguments, "", 0, false};
+    const bool is_missing = !log && log.error().code == ENOENT;
+    if (!is_missing && (offset < 0 ? length != 0 : length < 0)) return {false, kBadArguments, "", 0, false};
+    if (!log) return refused(file, log.error());
     if (offset < 0) {
         // the smallest number has no positive counterpart
         const std::int64_t wanted = std::min(offset == INT64_MIN ? INT64_MAX : -offset, std::min(log->size, kMaxText));
@@ -75,7 +78,7 @@ Answer read_log(const std::string& file, std::int64_t offset, std::int64_t lengt
 Answer tail_log(const std::string& file, std::int64_t offset, std::int64_t length)
 {
     const auto log = open_log(file);
-    if (!log) return refused(log.error());
+    if (!log) return refused(file, log.error());
     constexpr std::int64_t kFar = INT64_MAX / 4;  // sums stay in range
     offset = std::clamp(offset, -kFar, kFar);
     length = std::clamp(length, -kFar, kFar);

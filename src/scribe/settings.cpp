@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/log_path.h"
+
 namespace xsv::scribe {
 namespace {
 
@@ -11,8 +13,7 @@ constexpr std::int64_t kMaxBackups = 10'000;
 
 std::string canonical_file(const std::string& file)
 {
-    if (file == "/dev/fd/1" || file == "/proc/self/fd/1") return "/dev/stdout";
-    if (file == "/dev/fd/2" || file == "/proc/self/fd/2") return "/dev/stderr";
+    if (const int stream = log::standard_stream(file); stream >= 0) return stream == 1 ? "/dev/stdout" : "/dev/stderr";
     std::string path;
     for (const char c : file)
         if (c != '/' || path.empty() || path.back() != '/') path += c;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "sys/files.h"
+#include "sys/trusted_path.h"
 
 namespace xsv::scribe {
 namespace {
@@ -51,11 +52,6 @@ bool takes_bytes(int fd)
     return ::poll(&ready, 1, 0) > 0 && (ready.revents & (POLLOUT | POLLERR | POLLHUP)) != 0;
 }
 
-bool is_null_device(const struct stat& status)
-{
-    return S_ISCHR(status.st_mode) && status.st_rdev == ((1u << 8) | 3u);
-}
-
 }  // namespace
 
 Target::Target(std::string file) : file_(std::move(file)) {}
@@ -91,8 +87,9 @@ Status Target::open()
 {
     kind_ = Kind::none;
     fd_.reset();
-    if (file_ == "/dev/stdout") return open_standard(1);
-    if (file_ == "/dev/stderr") return open_standard(2);
+    auto parent = sys::open_log_parent(file_);
+    if (!parent) return wrap(parent, "log file " + file_);
+    if (parent->stream >= 0) return open_standard(parent->stream);
     auto fd = sys::open_log_file(file_, mode_);
     if (!fd) return tl::unexpected<Error>(std::move(fd).error());
     struct stat status {};

@@ -89,29 +89,19 @@ Result<std::string> read_file(const std::string& path, std::size_t limit)
 
 Result<UniqueFd> open_log_file(const std::string& path, mode_t mode)
 {
-    // Links to our own descriptors: opening them anew fails for sockets and would truncate nothing but the offset.
-    const int standard = path == "/dev/stdout" ? 1 : path == "/dev/stderr" ? 2 : -1;
-    if (standard >= 0) {
-        UniqueFd copy(::fcntl(standard, F_DUPFD_CLOEXEC, 3));
+    auto parent = open_log_parent(path);
+    if (!parent) return wrap(parent, "log file " + path);
+    if (parent->stream >= 0) {   // opening it anew fails for sockets
+        UniqueFd copy(::fcntl(parent->stream, F_DUPFD_CLOEXEC, 3));
         if (!copy) return fail_errno(path, errno);
         return copy;
     }
-    const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    UniqueFd fd;
-    bool shared = false, is_roots = false;   // the folder: others can change the way or the names; only root can
-    uid_t host = 0;                          // who owns it
-    if (::geteuid() == 0) {
-        auto parent = open_log_parent(path);
-        if (!parent) return wrap(parent, "log file " + path);
-        struct stat folder{};
-        if (::fstat(parent->fd.get(), &folder) < 0) return fail_errno("log file " + path, errno);
-        host = folder.st_uid;
-        shared = parent->shared;
-        is_roots = !shared && (folder.st_mode & 022) == 0;
-        fd.reset(::openat(parent->fd.get(), parent->name.c_str(), flags, mode));
-    } else {
-        fd.reset(::open(path.c_str(), flags, mode));
-    }
+    struct stat folder{};
+    if (::fstat(parent->fd.get(), &folder) < 0) return fail_errno("log file " + path, errno);
+    const bool shared = parent->shared;                                  // others can change the way or the names
+    const bool is_roots = !shared && (folder.st_mode & 022) == 0;        // only root can
+    UniqueFd fd(::openat(parent->fd.get(), parent->name.c_str(),
+                         O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, mode));
     if (!fd && errno == ELOOP) return fail("log file {}: is a link, which is not followed", path);
     if (!fd && errno == ENXIO) return fail("log file {}: is a FIFO nobody reads, or a socket", path);
     if (!fd) return fail_errno("log file " + path, errno);
@@ -120,7 +110,7 @@ Result<UniqueFd> open_log_file(const std::string& path, mode_t mode)
     if (shared && !S_ISREG(status.st_mode)) return fail("log file {}: is no regular file, where others than root can write", path);
     if (S_ISCHR(status.st_mode)) return fd;
     // What stands in a folder of root's, root has put there: logrotate's "create 640 www-data" is fine.
-    const bool is_fine = status.st_uid == 0 || status.st_uid == ::geteuid() || (::geteuid() == 0 && (is_roots || status.st_uid == host));
+    const bool is_fine = status.st_uid == 0 || status.st_uid == ::geteuid() || (::geteuid() == 0 && (is_roots || status.st_uid == folder.st_uid));
     if (!is_fine) return fail("log file {}: belongs to uid {}, in a folder where others than root can write (chown root {})", path, status.st_uid, path);
     if (S_ISFIFO(status.st_mode)) return fd;
     if (!S_ISREG(status.st_mode)) return fail("log file {}: is neither a regular file nor a character device", path);

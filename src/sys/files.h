@@ -39,8 +39,8 @@ Result<UniqueFd> open_pipe_end(int pipe, bool for_writing);
 /// Whether so many bytes fit into the pipe now, all of them; it is made larger where that helps, up to 8 MiB.
 bool make_room(int pipe, std::size_t bytes);
 
-/// Opens a log file for writing by rules L1 and L2: no link, one name; regular, or a character device or pipe such as
-/// /dev/stdout. Where others than root can write, as root only a regular file that belongs to root or to the owner of the
+/// Opens a log file for writing by rules L1 and L2: no link but root's own (open_log_parent), one name; regular, or a
+/// character device or pipe such as /dev/stdout. Where others than root can write, as root only a regular file that belongs to root or to the owner of the
 /// folder, reached without a link. Not O_APPEND: the caller keeps the offset (rule L4).
 Result<UniqueFd> open_log_file(const std::string& path, mode_t mode);
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log_path.h"
 #include "base/text.h"
 
 namespace xsv::sys {
@@ -96,10 +97,33 @@ Result<TrustedDirectory> walk(const std::string& path, bool create, Way way)
     return TrustedDirectory{std::move(here), left.front(), shared};
 }
 
+/// For an ordinary user, who has nothing to give away that the kernel would not guard.
+Result<TrustedDirectory> parent_of(const std::string& path)
+{
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos || slash + 1 == path.size()) return fail("'{}' is not the path of a file", path);
+    UniqueFd fd(::open(path.substr(0, slash + 1).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) return fail_errno(path.substr(0, slash), errno);
+    return TrustedDirectory{std::move(fd), path.substr(slash + 1)};
+}
+
 }  // namespace
 
 Result<TrustedDirectory> open_trusted_parent(const std::string& path, bool create) { return walk(path, create, Way::TrustedOnly); }
 
-Result<TrustedDirectory> open_log_parent(const std::string& path) { return walk(path, false, Way::Log); }
+Result<TrustedDirectory> open_log_parent(const std::string& path)
+{
+    std::string at = path;
+    for (int links = 0; links <= kMostLinks; ++links) {
+        if (const int stream = log::standard_stream(at); stream >= 0) return TrustedDirectory{{}, {}, false, stream};
+        auto parent = ::geteuid() == 0 ? walk(at, false, Way::Log) : parent_of(at);
+        if (!parent || parent->shared) return parent;
+        auto link = log::own_link(parent->fd.get(), parent->name, at);
+        if (!link) return tl::unexpected(std::move(link).error());
+        if (!*link) return parent;
+        at = std::move(**link);
+    }
+    return fail_errno(path, ELOOP);
+}
 
 }  // namespace xsv::sys

@@ -63,6 +63,11 @@ MEANT_DIFFERENCES = {
     "own-methods": "xsv.* stand behind Supervisor's methods",
     "version": "the version is that of xsvd",
     "log-bytes": "bytes of a log that XML or UTF-8 cannot hold become U+FFFD, where Supervisor answers HTTP 500 or broken XML",
+    "auto-foreign": "an AUTO log is what has a name that this daemon could have made; Supervisor's pattern removes others' files (B43)",
+    "auto-mode": "an AUTO log stays private (0600) also when it was rotated or cleared",
+    "captured": "what is captured is no output (B4)",
+    "log-escape": "the daemon's log shows control bytes as \\xNN, and no empty line after a program's output",
+    "left-over": "what is left of a stopped program's process group is ended, and the log says so",
     "stopping": "a start while the program is being stopped is refused when it would do nothing",
 }
 

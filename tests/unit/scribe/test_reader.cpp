@@ -84,7 +84,14 @@ TEST_CASE_METHOD(Fixture, "missing and unreadable logs have Supervisor's codes",
     ::mkfifo((directory + "/fifo").c_str(), 0600);
     CHECK(read_log(directory + "/fifo", 0, 0).code == kFailed);
     ::symlink(file.c_str(), (directory + "/link").c_str());
-    CHECK_FALSE(read_log(directory + "/link", 0, 0).ok);
+    CHECK(read_log(directory + "/link", 0, 0).ok);  // our own, in a folder of our own
+    ::chmod(directory.c_str(), 0777);
+    CHECK(read_log(directory + "/link", 0, 0).code == kFailed);
+    ::chmod(directory.c_str(), 0700);
+    CHECK(read_log(directory + "/none", 0, 0).text == directory + "/none");
+    CHECK(read_log("/dev/stdout", 0, 0).code == kFailed);
+    CHECK(read_log("/dev/stdout", -1, 5).code == kBadArguments);
+    CHECK(read_log("/dev/null", 0, 0).ok);
 }
 
 TEST_CASE_METHOD(Fixture, "logs beyond 2 GiB are read, an answer stays bounded", "[scribe][reader]")

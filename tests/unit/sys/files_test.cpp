@@ -81,16 +81,30 @@ TEST_CASE("logs are not written through links, second names or open folders", "[
     ::fstat(log->get(), &status);
     CHECK((status.st_mode & 0777) == 0640);
     REQUIRE(::symlink(victim.c_str(), (folder / "link").c_str()) == 0);
+    CHECK(sys::open_log_file(folder / "link", 0640));   // our own, in a folder of our own
+    ::chmod(folder.path().c_str(), 01777);
     CHECK_THAT(message(sys::open_log_file(folder / "link", 0640)), Catch::Contains("is a link"));
+    ::chmod(folder.path().c_str(), 0755);
+    REQUIRE(::unlink((folder / "link").c_str()) == 0);
+    REQUIRE(::symlink("link", (folder / "link").c_str()) == 0);
+    CHECK_THAT(message(sys::open_log_file(folder / "link", 0640)), Catch::Contains("symbolic links"));
     REQUIRE(::link(victim.c_str(), (folder / "hard").c_str()) == 0);
     CHECK_THAT(message(sys::open_log_file(folder / "hard", 0640)), Catch::Contains("hard link"));
     CHECK_THAT(message(sys::open_log_file(folder.path(), 0640)), Catch::Contains("directory"));
     REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
     CHECK_THAT(message(sys::open_log_file(folder / "fifo", 0640)), Catch::Contains("FIFO"));
     CHECK(sys::open_log_file("/dev/null", 0640));
-    auto standard = sys::open_log_file("/dev/stdout", 0640);
-    REQUIRE(standard);
-    CHECK((::fcntl(standard->get(), F_GETFD) & FD_CLOEXEC) != 0);
+    REQUIRE(::symlink("/dev/stdout", (folder / "stream").c_str()) == 0);
+    for (const std::string& name : {std::string("/dev/stdout"), std::string("/dev/fd/1"), std::string("/proc/self/fd/1"),
+                                   fmt::format("/proc/{}/fd/1", ::getpid()), folder / "stream"}) {
+        auto standard = sys::open_log_file(name, 0640);
+        REQUIRE(standard);
+        CHECK((::fcntl(standard->get(), F_GETFD) & FD_CLOEXEC) != 0);
+        struct stat own{};
+        CHECK((::fstat(1, &own) == 0 && ::fstat(standard->get(), &status) == 0 && own.st_ino == status.st_ino));
+    }
+    const sys::UniqueFd other(::open(victim.c_str(), O_WRONLY | O_CLOEXEC));
+    CHECK_THAT(message(sys::open_log_file(fmt::format("/proc/self/fd/{}", other.get()), 0640)), Catch::Contains("open file of a process"));
     CHECK_THAT(message(sys::open_log_file(folder / "none/log", 0640)), Catch::Contains("No such file"));
     if (!is_root()) return;
     CHECK(sys::read_file(victim, 100) == "precious");
@@ -124,11 +138,21 @@ TEST_CASE("a log of root's stands in folders of others, where nobody can lead it
         give(folder / name, 54321);
         CHECK_THAT(message(sys::open_log_file(folder / name, 0640)), Catch::Contains("belongs to uid 54321"));
     }
+    // Root's links are followed as far as root made the way, and a stranger's never
+    for (const auto& [name, uid] : {std::pair{"roots-link", 0u}, std::pair{"strange-link", 54321u}}) {
+        REQUIRE(::symlink(victim.c_str(), (folder / name).c_str()) == 0);
+        give(folder / name, uid);
+        CHECK(sys::open_log_file(folder / name, 0640).has_value() == (uid == 0));
+    }
+    REQUIRE(::symlink((folder / "theirs/link").c_str(), (folder / "into-theirs").c_str()) == 0);
+    REQUIRE(::symlink(victim.c_str(), (folder / "sticky/link").c_str()) == 0);
+    CHECK_THAT(message(sys::open_log_file(folder / "sticky/link", 0640)), Catch::Contains("is a link"));
     // Links and second names, though they belong to root
     REQUIRE(::symlink(folder.path().c_str(), (folder / "theirs/around").c_str()) == 0);
     CHECK_THAT(message(sys::open_log_file(folder / "theirs/around/victim", 0640)), Catch::Contains("is not followed"));
     REQUIRE(::symlink(victim.c_str(), (folder / "theirs/link").c_str()) == 0);
-    CHECK_THAT(message(sys::open_log_file(folder / "theirs/link", 0640)), Catch::Contains("is a link"));
+    for (const char* name : {"theirs/link", "into-theirs"})
+        CHECK_THAT(message(sys::open_log_file(folder / name, 0640)), Catch::Contains("is a link"));
     REQUIRE(::link(victim.c_str(), (folder / "theirs/hard").c_str()) == 0);
     CHECK_THAT(message(sys::open_log_file(folder / "theirs/hard", 0640)), Catch::Contains("hard link"));
     REQUIRE(::mkfifo((folder / "theirs/fifo").c_str(), 0600) == 0);
