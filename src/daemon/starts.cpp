@@ -180,10 +180,10 @@ void Daemon::open_log()
 void Daemon::clean_auto_logs() const
 {
     if (config_.daemon.nocleanup) return;
-    std::error_code error, ignored;
+    std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(config_.daemon.childlogdir, error)) {
         const std::string name = entry.path().filename();
-        if (!is_auto_log(name, config_.daemon.identifier) || !entry.is_regular_file(ignored)) continue;
+        if (!is_auto_log(name, config_.daemon.identifier)) continue;
         if (::unlink(entry.path().c_str()) != 0) log::warn("Failed to clean up '{}'", entry.path().string());
     }
     if (error) log::warn("Could not clear childlog dir");

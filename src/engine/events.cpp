@@ -59,9 +59,11 @@ const config::Listener* listener_of(const Group& group)
 }
 
 /// As everywhere, 4 KiB of it; a level that nobody chooses for long is not rate-limited.
-void log_output(const config::ServiceSpec& spec, const char* channel, std::string_view data)
+void log_output(const config::ServiceSpec& spec, bool is_stdout, std::string_view data)
 {
-    if (log::enabled(log::Level::debug)) log::write_line(log::Level::debug, fmt::format("'{}' {} output:\n{}", spec.name, channel, as_text(data)));
+    if (!log::enabled(log::Level::debug)) return;
+    const std::string text = is_stdout && spec.listener ? text::bytes_repr(data) : as_text(data);   // a listener's is a conversation
+    log::write_line(log::Level::debug, fmt::format("'{}' {} output:\n{}", spec.name, is_stdout ? "stdout" : "stderr", text));
 }
 
 std::string namespec_of(std::string_view sink_key)
@@ -252,7 +254,7 @@ void Events::on_output(std::string_view key, std::string_view data, bool capture
     if (key.size() < 3 || (key[0] != 'o' && key[0] != 'e')) return;
     if (!pools_.empty() && is_known(origin)) return;
     if (Service* service = engine_.find(namespec_of(key))) {
-        if (!captured) log_output(service->spec(), key[0] == 'o' ? "stdout" : "stderr", data);
+        if (!captured) log_output(service->spec(), key[0] == 'o', data);
         take_output(*service, key, data, captured);
     }
     commit();

@@ -139,8 +139,9 @@ void Engine::shutdown(std::function<void()> done)
 void Engine::report_shutdown()
 {
     std::string names;
-    for (Service* service : services())
-        if (!is_down(*service)) names += (names.empty() ? "" : ", ") + service->spec().name;
+    const config::Config config = active();
+    for (const config::ServiceSpec* spec : start_order(config.groups))
+        if (const Service* service = find(spec->namespec()); service != nullptr && !is_down(*service)) names += (names.empty() ? "" : ", ") + spec->name;
     if (!names.empty()) log::info("waiting for {} to die", names);
 }
 

@@ -109,7 +109,7 @@ ACTIVITY = scripts.BASE.replace("childlogdir", "loglevel = trace\nchildlogdir").
     program("silent", ECHO, "stdout_logfile = NONE", "stderr_logfile = NONE"),
     program("merged", 'while read -r line; do echo "$line" >&2; done', "stdout_logfile = NONE", "redirect_stderr = true"),
     program("odd", 'while read -r line; do printf "\\377$line"; done', "stdout_logfile = @DIR@/odd.out"),
-    program("emitter", 'read -r line; printf "before it<!--XSUPERVISOR:BEGIN--><!--XSUPERVISOR:END-->and something behind it"; sleep 1000',
+    program("emitter", 'read -r line; printf "before it<!--XSUPERVISOR:BEGIN--><!--XSUPERVISOR:END-->and something behind it, longer than a token"; sleep 1000',
             "stdout_logfile = NONE", "stdout_capture_maxbytes = 1MB", "killasgroup = true"),
     program("resting", "exit 1", "startsecs = 2", "startretries = 20"),
     "[program:missing]\ncommand = /no/such/file\nstartretries = 0\n",
@@ -121,9 +121,11 @@ ENTRY = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ([A-Z]{4}) (.*?)(?=^\
 MOMENTS = ((r"\bpid \d+", "pid PID"), (r"\(\d{2,}\)", "(PID)"), (r"\bevent \d+", "event N"), (r" 200 \d+$", " 200 N"), (r"\[\d\d/\w{3}/\d{4}:[\d:]{8} [+-]\d{4}\]", "[TIME]"))
 # Written or not as it happens to meet the daemon's turn.
 LUCK = re.compile(r"INFO waiting for \w+ to stop|DEBG received SIGCHLD|DEBG fd \d+ closed, stopped monitoring|TRAC .*(getState|getProcessInfo)|DEBG '\w+' stderr output:\nTerminated")
-# xsvd alone.
+# Supervisor alone: its web server's words (access).
+THEIRS = re.compile(r'TRAC \S+:Medusa|TRAC localhost:0 - - \[')
+# xsvd alone (left-over, own-lines).
 OWN = re.compile(r"INFO ended what was left of the process group of|(INFO|DEBG) (Creating|Closing) socket unix://DIR/ctl.sock|WARN DIR/s.conf:\d+: "
-                 r"|INFO reaped unknown pid PID \(terminated by SIGKILL\)|(ERRO|WARN) .*supervisord(\.\w+)?: .*/no/such")
+                 r"|INFO reaped unknown pid PID \(terminated by SIGKILL\)|DEBG ear: READY -> BUSY|INFO supervisord started with pid PID")
 
 
 def entries_of(sandbox):
@@ -170,7 +172,7 @@ def activity(daemon):
         s.process = None
         entries = entries_of(s)
         s.seen["waiting for deaf"] = entries.count("INFO waiting for deaf to stop") >= 2
-        entries = [each for each in entries if not LUCK.match(each) and not OWN.match(each)]
+        entries = [each for each in entries if not any(pattern.match(each) for pattern in (LUCK, OWN, THEIRS))]
         names = re.findall(r"\[(?:fcgi-)?(?:program|eventlistener):(\w+)\]", ACTIVITY)
         for name in names:
             mine = [each for each in entries if re.search(rf"(: |'|killing |sending |DEBG |kill ){name}\b(?!,)", each) and not each.startswith("TRAC")]
