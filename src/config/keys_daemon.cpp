@@ -78,7 +78,7 @@ constexpr Directive<D> kDaemonKeys[] = {
     {"logfile_backups", set_at_least<0, &D::logfile_backups>, form::kNumber, "10", "old files to keep"},
     {"logformat", set_word<kFormats, &D::log_json>, "text or json", "text", "form of the lines in the daemon's log"},
     {"loglevel", set_by<parse_log_level, &D::loglevel>, "critical, error, warn, info, debug, trace or blather", "info",
-     "what is logged; with debug, what the programs write to their logs too"},
+     "what is logged; with debug, what the programs write to their logs too; with trace, every request to the control servers"},
     {"pidfile", set_file<&D::pidfile>, "a path in an existing directory", "supervisord.pid",
      "file for the daemon's process id, for people"},
     {"umask", set_by<parse_octal, &D::umask>, "an octal number such as 022", "022", "mask of the modes of new files"},

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/local_time.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "control/control.h"
@@ -34,11 +35,7 @@ std::int64_t started(const Service& service)
 /// Supervisor's, in local time and English as the C locale has it.
 std::string stop_time(std::int64_t when)
 {
-    std::tm parts{};
-    const std::time_t time = when;
-    ::localtime_r(&time, &parts);
-    char text[64];
-    return {text, std::strftime(text, sizeof text, "%b %d %I:%M %p", &parts)};
+    return format_local(when, "%b %d %I:%M %p");
 }
 
 std::string description(const Service& service, SupervisorState state, std::int64_t now)

@@ -115,22 +115,10 @@ std::size_t first_misfit(const Value::Array& params, std::string_view signature)
     return 0;
 }
 
-/// Supervisor's lines about a call.
-Reply traced(const std::string& method, Reply reply)
-{
-    log::trace("XML-RPC method called: {}()", method);
-    return [method, reply = std::move(reply)](const auto& result) {
-        if (result) log::trace("XML-RPC method {}() returned successfully", method);
-        else log::trace("XML-RPC method {}() returned fault: [{}] {}", method, result.error().code, result.error().text);
-        reply(result);
-    };
-}
-
 }  // namespace
 
 void Control::call(const Request& request, Reply reply)
 {
-    if (log::enabled(log::Level::trace)) reply = traced(request.method, std::move(reply));
     const Method* method = MethodTable::find(request.method);
     if (method == nullptr) return refuse(reply, FaultCode::UnknownMethod);
     const auto count = static_cast<int>(request.params.size());

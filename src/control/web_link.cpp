@@ -6,7 +6,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/local_time.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "base/time.h"
 
 namespace xsv::control {
 
@@ -39,6 +42,29 @@ sys::SocketOptions options_of(const config::ServerSpec& spec)
     return options;
 }
 
+// Supervisor's lines. What comes from outside stays within its line (rule L8): a request must not be able to write another.
+
+void log_outcome(std::string_view method, const Outcome& outcome)
+{
+    if (outcome) return log::trace("XML-RPC method {}() returned successfully", method);
+    log::trace("XML-RPC method {}() returned fault: [{}] {}", method, outcome.error().code, text::escape_control(outcome.error().text));
+}
+
+void log_answer(const Value& message)
+{
+    const std::string peer = text::escape_control(message.text("peer"));
+    const std::size_t host = std::min(peer.rfind(':'), peer.size());   // first: lines are limited per host
+    log::trace("{}{} - - [{}] \"{}\" {} {}", peer.substr(0, host), peer.substr(host), format_local(wall_seconds(), "%d/%b/%Y:%H:%M:%S %z"),
+               text::escape_control(message.text("request")), message.number("status"), message.number("bytes"));
+}
+
+void log_unreadable(const Value& message)
+{
+    constexpr std::string_view format = "XML-RPC request data {} is invalid: {}";
+    log::write_limited(log::Level::error, format, {},   // whatever the data: each would be an origin of its own
+                       fmt::format(format, text::repr(message.text("data")), text::escape_control(message.text("reason"))));
+}
+
 }  // namespace
 
 Result<std::function<void()>> WebLink::prepare(const std::vector<config::ServerSpec>& servers)
@@ -68,7 +94,7 @@ void WebLink::serve_tcp()
 
 void WebLink::greet()
 {
-    helper_->send(Value::Struct{{"type", "hello"}, {"generation", std::int64_t{::getpid()}}});
+    helper_->send(Value::Struct{{"type", "hello"}, {"generation", std::int64_t{::getpid()}}, {"traces", log::enabled(log::Level::trace)}});
     send_servers();
 }
 
@@ -93,6 +119,8 @@ void WebLink::on_message(const Value& message, sys::UniqueFd)
     const std::string type = message.text("type");
     if (type == "call") call(message);
     if (type == "follow") follow(message);
+    if (type == "answered") log_answer(message);
+    if (type == "unreadable") log_unreadable(message);
 }
 
 void WebLink::call(const Value& message)
@@ -101,7 +129,11 @@ void WebLink::call(const Value& message)
     Request request{message.text("method"), params != nullptr && params->array() != nullptr ? *params->array() : Value::Array{},
                     message.text("user") + "@" + message.text("peer")};
     const std::int64_t id = message.number("id");
-    control_.call(request, [this, id](const Outcome& outcome) {
+    // Also of JSON-RPC; pages call methods silently, as Supervisor's do.
+    const std::string method = message.flag("rpc") && log::enabled(log::Level::trace) ? text::escape_control(request.method) : std::string();
+    if (!method.empty()) log::trace("XML-RPC method called: {}()", method);
+    control_.call(request, [this, id, method](const Outcome& outcome) {
+        if (!method.empty()) log_outcome(method, outcome);
         wire::Encoder out;
         if (outcome) {
             out.begin_struct(3);

@@ -9,6 +9,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include "base/local_time.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "config/words.h"
@@ -28,7 +29,17 @@ bool is_open_to_all(const config::ServerSpec& server)
     return server.kind == config::ServerSpec::Kind::Inet && server.username.empty() && !is_local && !server.allow_unauthenticated;
 }
 
-/// The second and third line are Supervisor's, to the letter.
+/// Supervisor's first line of a server, with our name. The host is as configured: a name server that does not answer must not
+/// hold up the start.
+void log_start(const config::ServerSpec& server)
+{
+    const bool is_unix = server.kind == config::ServerSpec::Kind::Unix;
+    log::trace("{}:xsvd (V{}) started at {}\n    Hostname: {}\n    Port:{}", is_unix ? server.path : server.host, XSV_VERSION,
+               format_local(wall_seconds(), "%a %b %e %H:%M:%S %Y"), is_unix ? "<unix domain socket>" : server.host,
+               is_unix ? server.path : std::to_string(server.port));
+}
+
+/// But for the refusal, lines are Supervisor's.
 void log_servers(const std::vector<config::ServerSpec>& servers)
 {
     for (const config::ServerSpec& server : servers) {
@@ -38,6 +49,7 @@ void log_servers(const std::vector<config::ServerSpec>& servers)
                           server.section, server.host.empty() ? "*" : server.host, server.port);
             continue;
         }
+        log_start(server);
         log::info("RPC interface 'supervisor' initialized");
         if (server.username.empty()) log::critical("Server {} running without any HTTP authentication checking", text::repr(server.section));
     }

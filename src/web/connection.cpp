@@ -137,7 +137,8 @@ void Connection::parse()
         ::evbuffer_drain(input, used);
         const auto stage = parser_->stage();
         if (stage == RequestParser::Stage::Refused) {
-            version_ = parser_->version();
+            version_ = parser_->request().version;
+            request_line_ = line_of(parser_->request());
             return refuse(parser_->refusal(), parser_->refusal_text());
         }
         if (stage == RequestParser::Stage::Head && phase_ == Phase::Idle) {
@@ -170,6 +171,7 @@ void Connection::handle()
     deadline_.reset();
     ++serial_;
     version_ = request.version;
+    request_line_ = line_of(request);
     head_only_ = request.method == "HEAD";
     keep_alive_ = request.keep_alive;
     owner_.on_request(*this, std::move(request), Reply(weak_from_this(), serial_));
@@ -178,6 +180,7 @@ void Connection::handle()
 void Connection::await_request()
 {
     parser_.emplace(settings_);
+    request_line_.clear();
     continued_ = false;
     phase_ = Phase::Idle;
     idle_since_ = loop_.now();

@@ -59,6 +59,7 @@ public:
         virtual bool reserve(std::size_t bytes) = 0;         ///< false: all connections together use too much
         virtual void release(std::size_t bytes) = 0;
         virtual bool is_full() const = 0;  ///< others wait for a place
+        virtual void on_answer(const Connection& connection, int status, std::size_t bytes) = 0;  ///< streams have none
     };
 
     Connection(event::Loop& loop, const Settings& settings, sys::UniqueFd socket, std::shared_ptr<Server> server,
@@ -74,6 +75,7 @@ public:
 
     const Server& server() const { return *server_; }
     const Peer& peer() const { return peer_; }
+    const std::string& request_line() const { return request_line_; }  ///< as far as it could be read
     /// Nothing is being done for it. One that drips its head byte by byte is no busier than one that says nothing.
     bool is_idle() const { return phase_ == Phase::Idle || phase_ == Phase::Head || phase_ == Phase::Lingering; }
     bool is_delayed() const { return phase_ == Phase::Delayed; }
@@ -128,6 +130,7 @@ private:
     std::uint64_t serial_ = 0;  ///< of the request at hand, counted from 1
     std::size_t reserved_ = 0;
     int version_ = 11;
+    std::string request_line_;
     bool head_only_ = false, keep_alive_ = false, chunked_ = false;
     bool half_closed_ = false;  ///< the client sends no more, but may wait for its answer
     bool continued_ = false;

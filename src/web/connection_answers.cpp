@@ -59,8 +59,10 @@ void Connection::send(Answer answer)
         answer.close = true;
     }
     if (answer.close || serial_ >= settings_.max_requests) keep_alive_ = false;
+    const std::size_t before = queued();
     write_head(answer);
     if (!head_only_) write_body(std::move(answer.body));
+    owner_.on_answer(*this, answer.status, queued() - before);
     arm(settings_.answer_time * static_cast<std::int64_t>(::evbuffer_get_length(output()) / (1 << 20) + 1));
 }
 

@@ -2,6 +2,12 @@
 
 namespace xsv::web {
 
+namespace {
+
+constexpr std::size_t kMaxLogged = 4 << 10;  // a line of the log holds no more
+
+}  // namespace
+
 EngineLink::EngineLink(event::Loop& loop, sys::UniqueFd channel, Events events)
     : events_(std::move(events)),
       channel_(
@@ -16,7 +22,7 @@ bool EngineLink::call(std::string_view method, const wire::Value::Array& params,
 {
     if (pending_.size() >= kMaxPending) return false;
     wire::Encoder message;
-    message.begin_struct(7);
+    message.begin_struct(8);
     message.key("type"), message.string("call");
     message.key("id"), message.integer(++last_id_);
     message.key("method"), message.string(method);
@@ -25,6 +31,7 @@ bool EngineLink::call(std::string_view method, const wire::Value::Array& params,
     message.key("server"), message.integer(caller.server);
     message.key("user"), message.string(caller.user);
     message.key("peer"), message.string(caller.peer);
+    message.key("rpc"), message.boolean(caller.is_rpc);
     if (!channel_.send(message.take())) return false;
     pending_.emplace(last_id_, std::move(on_outcome));
     return true;
@@ -46,6 +53,22 @@ void EngineLink::log(log::Level level, std::string_view line)
         wire::Value::Struct{{"type", "log"}, {"level", static_cast<int>(level)}, {"line", wire::Value(line)}}));
 }
 
+void EngineLink::note_answer(std::string_view peer, std::string_view request, int status, std::size_t bytes)
+{
+    if (!takes_traces_) return;
+    channel_.send(wire::encode(wire::Value::Struct{{"type", "answered"},
+                                                   {"peer", wire::Value(peer)},
+                                                   {"request", wire::Value(request)},
+                                                   {"status", status},
+                                                   {"bytes", static_cast<std::int64_t>(bytes)}}));
+}
+
+void EngineLink::note_unreadable(std::string_view body, std::string_view reason)
+{
+    channel_.send(wire::encode(wire::Value::Struct{
+        {"type", "unreadable"}, {"data", wire::Value(body.substr(0, kMaxLogged))}, {"reason", wire::Value(reason)}}));
+}
+
 void EngineLink::on_message(std::string_view bytes, sys::UniqueFd fd)
 {
     const auto message = wire::decode(bytes);
@@ -54,7 +77,7 @@ void EngineLink::on_message(std::string_view bytes, sys::UniqueFd fd)
     if (type == "reply" || type == "fault" || type == "follow") {
         on_answer(type, *message, std::move(fd));
     } else if (type == "hello") {
-        on_hello();
+        on_hello(*message);
     } else if (type == "server") {
         on_server(*message, std::move(fd));
     } else if (type == "ready") {
@@ -64,8 +87,9 @@ void EngineLink::on_message(std::string_view bytes, sys::UniqueFd fd)
     }
 }
 
-void EngineLink::on_hello()
+void EngineLink::on_hello(const wire::Value& message)
 {
+    takes_traces_ = message.flag("traces");
     named_.clear();
     // What they call may call again.
     for (auto& [id, pending] : std::exchange(pending_, {})) {

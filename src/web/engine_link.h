@@ -21,6 +21,7 @@ struct Caller {
     std::int64_t server = 0;
     std::string user;
     std::string peer;
+    bool is_rpc = false;  ///< not a page's own call: the log tells of it
 };
 
 /// The engine at the other end of the channel: it answers calls, names the servers, and may be replaced by a new one.
@@ -47,18 +48,22 @@ public:
     bool call(std::string_view method, const wire::Value::Array& params, const Caller& caller, OnOutcome on_outcome);
     bool follow(std::string_view path, OnFollow on_follow);
     void log(log::Level level, std::string_view line);
+    /// For the engine's log: an answer has been given; a body was no call.
+    void note_answer(std::string_view peer, std::string_view request, int status, std::size_t bytes);
+    void note_unreadable(std::string_view body, std::string_view reason);
 
 private:
     using Pending = std::variant<OnOutcome, OnFollow>;
 
     void on_message(std::string_view message, sys::UniqueFd fd);
-    void on_hello();
+    void on_hello(const wire::Value& message);
     void on_server(const wire::Value& message, sys::UniqueFd fd);
     void on_answer(std::string_view type, const wire::Value& message, sys::UniqueFd fd);
 
     Events events_;
     std::map<std::int64_t, Pending> pending_;
     std::int64_t last_id_ = 0;
+    bool takes_traces_ = false;
     std::vector<std::shared_ptr<Server>> named_;  ///< since the last "hello" or "ready"
     event::Channel channel_;
 };

@@ -18,10 +18,11 @@ constexpr int kAcceptsPerWake = 16;
 
 }  // namespace
 
-HttpServer::HttpServer(event::Loop& loop, const Settings& settings, OnRequest on_request)
+HttpServer::HttpServer(event::Loop& loop, const Settings& settings, OnRequest on_request, OnAnswer on_answer)
     : loop_(loop),
       settings_(settings),
-      on_request_(std::move(on_request))
+      on_request_(std::move(on_request)),
+      on_answer_(std::move(on_answer))
 {
 }
 

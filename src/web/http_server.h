@@ -17,8 +17,9 @@ namespace xsv::web {
 class HttpServer final : private Connection::Owner {
 public:
     using OnRequest = std::function<void(Connection& connection, Request request, Reply reply)>;
+    using OnAnswer = std::function<void(const Connection& connection, int status, std::size_t bytes)>;
 
-    HttpServer(event::Loop& loop, const Settings& settings, OnRequest on_request);
+    HttpServer(event::Loop& loop, const Settings& settings, OnRequest on_request, OnAnswer on_answer);
     ~HttpServer() override;
 
     /// From now on these and no others. A server at the same address as before keeps its connections and gets the new
@@ -36,6 +37,10 @@ private:
     void on_closed(Connection& connection) override;
     bool reserve(std::size_t bytes) override;
     void release(std::size_t bytes) override { memory_ -= bytes; }
+    void on_answer(const Connection& connection, int status, std::size_t bytes) override
+    {
+        on_answer_(connection, status, bytes);
+    }
     bool is_full() const override { return connections_.size() >= settings_.max_connections; }
 
     void watch_all();
@@ -50,6 +55,7 @@ private:
     event::Loop& loop_;
     const Settings& settings_;
     OnRequest on_request_;
+    OnAnswer on_answer_;
     std::vector<std::shared_ptr<Server>> servers_;
     std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
     std::map<std::string, std::size_t> per_source_;

@@ -59,6 +59,12 @@ std::string_view reason(int status)
     }
 }
 
+std::string line_of(const Request& request)
+{
+    if (request.method.empty()) return {};
+    return fmt::format("{} {} HTTP/1.{}", request.method, request.target, request.version - 10);
+}
+
 Answer error_answer(int status, std::string_view message)
 {
     Answer answer;

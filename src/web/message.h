@@ -20,6 +20,9 @@ struct Request {
     bool keep_alive = false;
 };
 
+/// "GET / HTTP/1.1"; empty when it could not be read.
+std::string line_of(const Request& request);
+
 struct Answer {
     int status = 200;
     std::string content_type = "text/html";

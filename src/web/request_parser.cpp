@@ -123,6 +123,7 @@ void RequestParser::check_head()
     const std::string_view target = view(fields.target());
     request_.version = static_cast<int>(fields.version());
     request_.method = view(fields.method_string());
+    request_.target = target;
     if (target.size() > settings_.max_target) return refuse(414, "the address is too long");
     const auto count = static_cast<std::size_t>(std::distance(fields.begin(), fields.end()));
     if (count > settings_.max_fields) return refuse(431, "the header has too many lines");
@@ -138,7 +139,6 @@ void RequestParser::check_head()
     auto path = is_visible_ascii(target) ? decode_path(target) : fail("the address has bytes that are not accepted");
     if (!path) return refuse(400, std::move(path).error().message);
 
-    request_.target = target;
     request_.path = *std::move(path);
     request_.host = field(fields, "Host");
     request_.authorization = field(fields, "Authorization");

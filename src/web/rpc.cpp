@@ -84,7 +84,11 @@ struct Batch {
 void Rpc::serve_xml(const Request& request, const Caller& caller, const Reply& reply)
 {
     const auto call = wire::xmlrpc::parse_call(request.body);
-    if (!call) return reply.send(error_answer(400, call.error().message));
+    if (!call) {
+        const std::string& mistake = call.error().message;
+        engine_.note_unreadable(request.body, mistake == wire::xmlrpc::kNoMethodName ? "no method name" : "unmarshallable");
+        return reply.send(error_answer(400, mistake));
+    }
     const auto on_outcome = [reply](const EngineLink::Outcome& outcome) {
         if (std::holds_alternative<EngineLink::Lost>(outcome)) return reply.drop();
         if (!reply.connection()) return;

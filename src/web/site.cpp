@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/local_time.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "web/pages.h"
@@ -22,11 +23,7 @@ constexpr std::int64_t kLeastTail = 1024, kMostTail = 1 << 20;
 
 std::string now_text()
 {
-    const std::time_t now = wall_seconds();
-    std::tm parts{};
-    ::localtime_r(&now, &parts);
-    char text[40];
-    return {text, std::strftime(text, sizeof text, "%a %b %e %H:%M:%S %Y", &parts)};
+    return format_local(wall_seconds(), "%a %b %e %H:%M:%S %Y");
 }
 
 std::string fault_text(const wire::Fault& fault)

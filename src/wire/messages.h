@@ -4,16 +4,18 @@
 /// of an event::Channel; some carry a descriptor. "type" says which. Unknown types and members are ignored.
 ///
 /// engine <-> web
-///   engine -> web  {type:"hello", generation:int}            a (new) engine is there: pending requests are lost
+///   engine -> web  {type:"hello", generation:int, traces:bool} a (new) engine is there: pending requests are lost
 ///   engine -> web  {type:"server", index, name, kind:"unix"|"inet", address, username, password, last:bool} + listening fd
 ///                  optional hosts:[names] a TCP server goes by besides its address and localhost (rule W1)
 ///   engine -> web  {type:"ready"}                            all servers are named; forget others
-///   web -> engine  {type:"call", id, method, params:[…], server:index, user, peer:"text of the peer"}
+///   web -> engine  {type:"call", id, method, params:[…], server:index, user, peer:"text of the peer", rpc:bool}   rpc: the log tells of it
 ///   engine -> web  {type:"reply", id, result: <encoded Value as string>}
 ///   engine -> web  {type:"fault", id, code, text}
 ///   web -> engine  {type:"follow", id, path:"/logtail/NAME/stdout" or "/mainlogtail"}     (already percent-decoded)
 ///   engine -> web  {type:"follow", id, status:200}  + pipe read end, or status 404 etc. without
 ///   web -> engine  {type:"log", level:int, line}
+///   web -> engine  {type:"answered", peer:"HOST:PORT", request, status, bytes}   for the log's access line; if "traces"
+///   web -> engine  {type:"unreadable", data, reason}         for the log: a body that is no call
 ///   engine -> web  {type:"shutdown"}                         finish answers, then exit 0
 ///
 /// engine <-> scribe

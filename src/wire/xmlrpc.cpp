@@ -187,7 +187,7 @@ Result<Call> parse_call(std::string_view xml)
     if (!root) return tl::unexpected(std::move(root).error());
     Call call;
     call.method = text_of(root->child("methodName"));
-    if (call.method.empty()) return fail("<methodCall> needs a <methodName>");
+    if (call.method.empty()) return fail("{}", kNoMethodName);
     Reader reader(kMaxCallValues);
     for (const pugi::xml_node& param : root->child("params")) {
         if (param.type() != pugi::node_element) continue;

@@ -17,6 +17,9 @@ struct Call {
 };
 using Response = std::variant<Value, Fault>;
 
+/// What parse_call() says of a call that is good but for its name.
+constexpr std::string_view kNoMethodName = "<methodCall> needs a <methodName>";
+
 /// Values nested at most 32 deep and at most 10,000 of them. A missing <params> means none; the name is taken as it
 /// stands.
 Result<Call> parse_call(std::string_view xml);

@@ -60,8 +60,12 @@ MEANT_DIFFERENCES = {
     "location": "redirects do not repeat the Host line; after a form the status is 303",
     "get-action": "an address alone changes nothing: Supervisor's links with an action lead to a page with a button",
     "own-page": "the pages' markup is our own; classes, texts and addresses are the same",
+    "not-modified": "an answer 304 does not say how its body, which it has not, is sent; a year of two digits is one of our time",
     "own-methods": "xsv.* stand behind Supervisor's methods",
     "version": "the version is that of xsvd",
+    "log-lines": "an address with the word error is no error, a request cannot begin a line of the log, and how a call ended is said "
+                 "when it has ended",
+    "reverse-lookup": "a server's line has its address as configured: no name server may hold up the start",
     "log-bytes": "bytes of a log that XML or UTF-8 cannot hold become U+FFFD, where Supervisor answers HTTP 500 or broken XML",
     "auto-foreign": "an AUTO log is what has a name that this daemon could have made; Supervisor's pattern removes others' files (B43)",
     "auto-mode": "an AUTO log stays private (0600) also when it was rotated or cleared",

@@ -160,10 +160,12 @@ def get(path, *headers, method="GET", version="1.0", credentials=True):
 class Client:
     """A raw connection."""
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def __init__(self, path=None, port=None, host="127.0.0.1"):
+        self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(path)
+        if not path:
+            self.socket.bind((host, 0))
+        self.socket.connect(path or ("127.0.0.1", port))
         self.bytes = b""
 
     def __enter__(self):
@@ -238,7 +240,8 @@ class RpcCase(CompatCase):
     def start(cls, daemon):
         sandbox = Sandbox(daemon, "xsvctl")
         try:
-            sandbox.write_config(cls.CONFIG.replace("@PORT@", str(free_port())))
+            sandbox.port = free_port()
+            sandbox.write_config(cls.CONFIG.replace("@PORT@", str(sandbox.port)))
             sandbox.start_daemon()
             for name in UP:
                 sandbox.wait_for_state(name, "RUNNING")
@@ -727,17 +730,89 @@ class Pages(RpcCase):
 
 
 class Ending(RpcCase):
-    """All at once, and after the end has begun."""
-    CONFIG = PROGRAMS + """
+    """What the activity log tells of servers and requests; all at once, and after the end has begun."""
+    CONFIG = PROGRAMS.replace("[supervisord]", "[supervisord]\nloglevel = trace") + """
 [inet_http_server]
 port = 127.0.0.1:@PORT@
 """
 
-    def test_all_and_the_end(self):
-        starting = [re.findall(r"(?m)^\S+ \S+ (?:INFO|CRIT) (?:RPC interface|Server ).*", sandbox.read("daemon.log"))
-                    for sandbox in self.sandboxes.values()]
-        self.assertEqual(*[[line.split(" ", 2)[2] for line in lines] for lines in starting])
-        self.assertEqual(len(starting[0]), 3)
+    def test_each_server_has_its_lines(self):
+        lines = r"(?:(?:INFO|CRIT) (?:RPC interface|Server ).*|TRAC .* started at .*\n.*\n.*)"
+        def play(sandbox):
+            found = re.findall(rf"(?m)^\S+ \S+ ({lines})", sandbox.read("daemon.log").replace(str(sandbox.port), "PORT"))
+            text = re.sub(r":\w+ \(V\S+\) started at .*", ":S started", sandbox.mask("\n".join(found)))
+            return re.sub(r"\s+", " ", text.replace("localhost", "127.0.0.1"))   # reverse-lookup
+        theirs, ours = self.both(play)
+        self.assertEqual(theirs, ours)
+        self.assertEqual(theirs.count(" Hostname:"), 2)
+        self.assertEqual(theirs.count("CRIT "), 1)
+
+    def log_of(self, request, caller):
+        """What the log tells of a request. Each has a host of its own: xsvd's lines are limited per second and host."""
+        def play(sandbox):
+            before = len(sandbox.read("daemon.log"))
+            with Client(port=sandbox.port, host=f"127.0.0.{caller}") as client:
+                client.send(request).answer()
+            self.assertTrue(sandbox.until(lambda: " - - [" in sandbox.read("daemon.log")[before:]), request)
+            return self.mask_log(sandbox, sandbox.read("daemon.log")[before:])
+        return self.both(play)
+
+    @staticmethod
+    def mask_log(sandbox, text):
+        lines = re.findall(r"(?ms)^[-\d]+ [:,\d]+ (.*?)\n(?=\d{4}-|\Z)", text)
+        text = "\n".join(line for line in lines if "XML-RPC" in line or " - - [" in line or "Server Error" in line)
+        text = re.sub(r"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\]", "[T]", text)
+        return sandbox.mask(re.sub(r"(?m)(\d):\d+ - - (.*) \d+$", r"\1:PORT - - \2 BYTES", text))
+
+    def test_each_request_has_its_lines(self):
+        requests = [post("/RPC2", xml(*call)) for call in
+                    (("supervisor.getAPIVersion",), ("supervisor.stopProcess", "nosuch"), ("supervisor.startProcess", "sleeper"), ("no.such",),
+                     ("system.multicall", [{"methodName": "supervisor.getPID"}]), ("supervisor.stopProcess", "writer"),
+                     ("supervisor.startProcess", "writer"))]
+        requests += [post("/RPC2", "hello 'x' \u00e9\n".encode()), post("/RPC2", b"<methodCall></methodCall>"),
+                     post("/RPC2", xml("supervisor.getAPIVersion"), version="1.1"), get("/RPC2"), post("/RPC2", b"x", length=False),
+                     get("/ok.html?a=b"), get("/nosuch%41"), get("/a\"b"), get("/"), get("/logtail/nosuch"), get("/ok.html", method="DELETE"),
+                     get("/stylesheets/supervisor.css", "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT")]
+        for caller, request in enumerate(requests, 2):
+            with self.subTest(request=request):
+                theirs, ours = self.log_of(request, caller)
+                self.assertEqual(theirs, ours)
+                self.assertIn("PORT - - [T] \"" + request.split(b"\r\n")[0].decode() + '"', ours)
+
+    def test_lines_that_differ(self):
+        """A trace line with "error" in its address, an error where nothing is wrong, a line that a request could forge, a good end
+        that is none."""
+        access = 'TRAC 127.0.0.{}:PORT - - [T] "{}" {} BYTES'
+        call, fault = "TRAC XML-RPC method called: supervisor.{}()", "TRAC XML-RPC method supervisor.{}() returned fault: "
+        rows = ((get("/error"), "log-lines", ["GET /error HTTP/1.0", 404]),
+                (get("/logtail"), "error-page", ["GET /logtail HTTP/1.0", 404]),
+                (post("/RPC2", xml("supervisor.no\nsuch")), "log-lines", ["POST /RPC2 HTTP/1.0", 200, call.format(r"no\x0asuch"),
+                                                                          fault.format(r"no\x0asuch") + "[1] UNKNOWN_METHOD"]),
+                (post("/RPC2", raw_call("supervisor.stopProcess", "<int>5</int>")), "typed-fault",
+                 ["POST /RPC2 HTTP/1.0", 200, call.format("stopProcess"), fault.format("stopProcess") + "[10] BAD_NAME: 5"]),
+                (post("/RPC2", xml("supervisor.startProcess", "dies")), "log-lines",
+                 ["POST /RPC2 HTTP/1.0", 200, call.format("startProcess"), fault.format("startProcess") + "[50] SPAWN_ERROR: dies"]))
+        for caller, (request, differs, (line, status, *before)) in enumerate(rows, 100):
+            with self.subTest(request=request):
+                self.assertIn(differs, MEANT_DIFFERENCES)
+                theirs, ours = self.log_of(request, caller)
+                self.assertNotEqual(theirs, ours)
+                self.assertEqual(ours, "\n".join(before + [access.format(caller, line, status)]))
+
+    def test_a_refused_caller_of_a_unix_socket_has_its_line(self):
+        def play(sandbox):
+            before, found = len(sandbox.read("daemon.log")), []
+            def ask():   # again while lines of this second are held back
+                with Client(sandbox.socket) as client:
+                    client.send(get("/ok.html", credentials=False)).answer()
+                found[:] = re.findall(r"localhost:0 - - \[.*\] (.* 401) \d+\n", sandbox.read("daemon.log")[before:])
+                return bool(found)
+            self.assertTrue(sandbox.until(ask))
+            return found[0]
+        theirs, ours = self.both(play)
+        self.assertEqual(theirs, ours)
+
+    def test_the_end_of_all(self):
         self.any_order("clearAllProcessLogs")
         self.any_order("stopAllProcesses")
         self.supervisor("stopAllProcesses")
@@ -823,6 +898,14 @@ activation = per_connection
                 self.methods().sendProcessStdin("large", "x" * 65536)
         self.assertEqual(caught.exception.faultCode, 30)
         self.assertEqual(self.methods().getProcessInfo("large")["statename"], "RUNNING")
+
+    def test_what_is_no_call_cannot_flood_the_log(self):
+        for number in range(40):
+            with Client(self.sandbox.socket) as client:
+                client.send(post("/RPC2", b"nonsense %d" % number)).answer()
+        self.sandbox.wait_for_text("daemon.log", "nonsense 0")
+        told = re.findall("data 'nonsense .*' is invalid", self.sandbox.read("daemon.log"))
+        self.assertLess(len(told), 31)   # ten per second
 
     def test_an_answer_that_waits_delays_nobody(self):
         with Client(self.sandbox.socket) as waiting, Client(self.sandbox.socket) as other:
