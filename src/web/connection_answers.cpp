@@ -75,7 +75,7 @@ void Connection::write_head(const Answer& answer)
     const std::string length = fmt::format("Content-Length: {}\r\n", answer.body.size());
     const std::string type = fmt::format("Content-Type: {}\r\n", answer.content_type);
     // In Supervisor's order.
-    if (answer.status == 204)
+    if (answer.status == 204 || answer.status == 304)
         head += answer.headers;
     else
         head += answer.status < 300 ? type + answer.headers + length : answer.headers + length + type;

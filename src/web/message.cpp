@@ -42,6 +42,7 @@ std::string_view reason(int status)
         case 204: return "No Content";
         case 301: return "Moved Permanently";
         case 303: return "See Other";
+        case 304: return "Not Modified";
         case 400: return "Bad Request";
         case 401: return "Unauthorized";
         case 403: return "Forbidden";
@@ -82,6 +83,17 @@ std::string http_date(std::time_t when)
     ::gmtime_r(&when, &parts);
     char text[40];
     return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
+
+std::optional<std::time_t> parse_http_date(std::string_view text)
+{
+    const std::string lower = text::lower(text);
+    for (const char* form : {"%a, %d %b %Y %H:%M:%S gmt", "%a, %d-%b-%y %H:%M:%S gmt"}) {
+        std::tm parts{};
+        const char* end = ::strptime(lower.c_str(), form, &parts);
+        if (end != nullptr && *end == '\0') return ::timegm(&parts);
+    }
+    return std::nullopt;
 }
 
 std::string escape_html(std::string_view text)

@@ -14,7 +14,7 @@ struct Request {
     std::string method;  ///< GET, HEAD or POST
     std::string target;  ///< as sent
     std::string path;    ///< percent-decoded, without the query, leading slashes collapsed
-    std::optional<std::string> host, authorization, origin, fetch_site, content_type;
+    std::optional<std::string> host, authorization, origin, fetch_site, content_type, if_modified_since;
     std::string body;
     int version = 11;  ///< 10 or 11
     bool keep_alive = false;
@@ -35,6 +35,8 @@ struct Answer {
 Answer error_answer(int status, std::string_view message = {});
 std::string_view reason(int status);
 std::string http_date(std::time_t when);
+/// The two forms that Supervisor reads, in any case: "Sun, 06 Nov 1994 08:49:37 GMT" and "Sunday, 06-Nov-94 08:49:37 GMT".
+std::optional<std::time_t> parse_http_date(std::string_view text);
 
 /// The two hexadecimal digits behind a '%'; -1 unless they stand there.
 int hex_byte(std::string_view text);

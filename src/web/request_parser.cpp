@@ -145,6 +145,7 @@ void RequestParser::check_head()
     request_.origin = field(fields, "Origin");
     request_.fetch_site = field(fields, "Sec-Fetch-Site");
     request_.content_type = field(fields, "Content-Type");
+    request_.if_modified_since = field(fields, "If-Modified-Since");
     request_.keep_alive = fields.keep_alive();
     content_length_ = length ? static_cast<std::size_t>(text::to_int(*length).value_or(0)) : 0;
     expects_continue_ = request_.version == 11 && text::iequals(field(fields, "Expect").value_or(""), "100-continue");

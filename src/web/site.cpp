@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include "base/local_time.h"
 #include "base/text.h"
@@ -49,6 +50,16 @@ void redirect(const Reply& reply, std::string_view message)
     Answer answer = error_answer(303);
     answer.headers = fmt::format("Location: ./?message={}\r\n", quote_url(message));
     reply.send(std::move(answer));
+}
+
+/// The files are parts of this executable.
+std::time_t files_time()
+{
+    static const std::time_t time = [] {
+        struct stat info {};
+        return ::stat("/proc/self/exe", &info) == 0 ? std::min<std::time_t>(info.st_mtime, wall_seconds()) : wall_seconds();
+    }();
+    return time;
 }
 
 wire::Value call(std::string_view method, wire::Value::Array params = {})
@@ -191,7 +202,12 @@ void Site::show_tail(const Request& request, const Caller& caller, const Reply& 
 
 void Site::show_file(const Request& request, const Reply& reply)
 {
-    reply.send(static_file(request.path));
+    Answer file = static_file(request.path);
+    if (file.status != 200) return reply.send(std::move(file));
+    const auto since = request.if_modified_since ? parse_http_date(*request.if_modified_since) : std::nullopt;
+    if (since && files_time() <= *since) return reply.send({304, {}, {}, {}, false});
+    file.headers = fmt::format("Last-Modified: {}\r\n", http_date(files_time()));
+    reply.send(std::move(file));
 }
 
 }  // namespace xsv::web

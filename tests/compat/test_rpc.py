@@ -560,6 +560,24 @@ class Http(RpcCase):
         for path in ("/status.html", "/logtail"):
             self.check(get(path), differs="error-page", status=404)
 
+    def test_files(self):
+        for path in ("/stylesheets/supervisor.css", "/images/state0.gif", "/images/icon.png"):
+            for method in ("GET", "HEAD"):
+                for since in ("Fri, 01 Jan 2100 00:00:00 GMT", "fri, 1 jan 2100 00:00:00 gmt"):
+                    self.check(get(path, "If-Modified-Since: " + since, method=method))
+                for since in ("Thu, 01 Jan 1970 00:00:01 GMT", "yesterday", "Fri Jan  1 00:00:00 2100", "4102444800"):
+                    theirs, ours = self.check(get(path, "If-Modified-Since: " + since, method=method), differs="own-page", status=200)
+                    self.assertIn("\nLast-Modified: T\n", theirs)
+                    self.assertIn("\nLast-Modified: T\n", ours)
+            for since, version in (("Fri, 01 Jan 2100 00:00:00 GMT", "1.1"), ("Thursday, 31-Dec-37 00:00:00 GMT", "1.0")):
+                self.check(get(path, "If-Modified-Since: " + since, version=version), differs="not-modified", status=304)
+        self.check(get("/stylesheets/nosuch", "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT"))
+        with Client(self.ours.socket) as client:   # what was said of a file is taken for it
+            [since] = re.findall(rb"Last-Modified: (.*?)\r\n", client.send(get("/images/icon.png", version="1.1")).answer())
+            again = client.send(get("/images/icon.png", "If-Modified-Since: " + since.decode(), version="1.1")).answer()
+        self.assertTrue(again.startswith(b"HTTP/1.1 304 Not Modified\r\n"))
+        self.assertTrue(again.endswith(b"\r\n\r\n"))
+
     def test_methods(self):
         self.check(get("/RPC2"))
         for path in ("/nosuch", "/stylesheets/nosuch", "/logtail/writer"):

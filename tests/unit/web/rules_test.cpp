@@ -49,6 +49,15 @@ TEST_CASE("types that a form can send are known", "[web]")
         CHECK_FALSE(is_form_type(type));
 }
 
+TEST_CASE("dates are read as they are written", "[web]")
+{
+    CHECK(http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT");
+    for (const char* text : {"Sun, 06 Nov 1994 08:49:37 GMT", "sun, 6 nov 1994 08:49:37 gmt", "Sunday, 06-Nov-94 08:49:37 GMT"})
+        CHECK(parse_http_date(text) == 784111777);
+    for (const char* text : {"", "now", "784111777", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT; length=5"})
+        CHECK_FALSE(parse_http_date(text));
+}
+
 TEST_CASE("text is escaped for HTML", "[web]")
 {
     CHECK(escape_html("<a b=\"c\" d='e'>&\x1b\xff") ==
