@@ -57,6 +57,8 @@ private:
 
     void check_builtin(const std::string& name)
     {
+        if (name == "sensor" && section_.has("activation") && spec_.exec.activation != Activation::PerConnection)
+            mistake("activation", "builtin:sensor expects per_connection");
         if (spec_.sockets.endpoints.empty() && !section_.has("socket")) mistake("command", fmt::format("builtin:{} needs a 'socket'", name));
         for (const sys::Endpoint& endpoint : spec_.sockets.endpoints) {
             const bool is_stream = endpoint.type == sys::SocketType::Stream;
@@ -88,7 +90,9 @@ private:
     {
         Exec& exec = spec_.exec;
         const bool has_sockets = !spec_.sockets.endpoints.empty();
-        if (!section_.has("activation")) exec.activation = has_sockets ? Activation::OnDemand : Activation::Always;
+        const bool is_sensor = builtin_name(exec.command) == "sensor";
+        if (!section_.has("activation"))
+            exec.activation = is_sensor ? Activation::PerConnection : has_sockets ? Activation::OnDemand : Activation::Always;
         const bool per_connection = exec.activation == Activation::PerConnection;
         if (!section_.has("socket_pass")) exec.socket_pass = per_connection ? SocketPass::Stdio : SocketPass::ListenFds;
         if (exec.activation == Activation::Always) return;
@@ -135,6 +139,7 @@ private:
         if (per_connection && spec_.policy.idle_time)
             warn("idle_timeout", "has no effect with activation = per_connection");
         if (!per_connection) accepting();
+        if (section_.has("deny_time") && builtin_name(exec.command) != "sensor") mistake("deny_time", "needs command = builtin:sensor");
     }
 
     /// The program accepts its callers itself: of what is said about them, the kernel can keep the address rules.

@@ -86,7 +86,24 @@ Status set_log_to(S& spec, const std::string& text, const Setting& setting)
     return fail("expected daemon, syslog:FACILITY[.LEVEL] or file:PATH[,SIZE[,BACKUPS]], got '{}'", text);
 }
 
+Status set_deny_time(S& spec, const std::string& text, const Setting&)
+{
+    const std::string word = text::lower(text::trim(text));
+    spec.policy.deny_time.reset();
+    if (word == "never") return {};
+    if (word == "forever") {
+        spec.policy.deny_time = Duration::max();
+        return {};
+    }
+    const auto time = parse_time(text);
+    if (!time) return tl::unexpected<Error>(time.error());
+    spec.policy.deny_time = *time;
+    return {};
+}
+
 constexpr Directive<S> kConnectionKeys[] = {
+    {"deny_time", set_deny_time, "a time such as 10m, forever or never", "never",
+     "with command = builtin:sensor: how long an address that has called is refused by every program of per_connection"},
     {"connection_log_to", set_log_to, "daemon, syslog:FACILITY[.LEVEL] or file:PATH[,SIZE[,BACKUPS]]", "daemon",
      "where lines about connections go; a file is rotated at that size"},
     {"connection_log_format", set_word<kFormats, &S::output, kLines, &ConnectionLines::format>, "native or xinetd", "native",

@@ -169,11 +169,11 @@ void fields(A& archive, Policy& value)
 {
     auto& [priority, autostart, start_time, start_retries, start_retries_set, autorestart, exit_codes, stop_signal,
            stop_time, stop_as_group, kill_as_group, backoff_max, fatal_retry, idle_time, start_timeout, flush_pending,
-           max_instances, max_per_source, max_rate, overload, allow, deny, access_order, access_hours, max_load, greeting, refusal,
+           max_instances, max_per_source, max_rate, overload, allow, deny, access_order, access_hours, max_load, greeting, refusal, deny_time,
            connection_log, accept] = value;
     archive(priority, autostart, start_time, start_retries, start_retries_set, autorestart, exit_codes, stop_signal,
             stop_time, stop_as_group, kill_as_group, backoff_max, fatal_retry, idle_time, start_timeout, flush_pending,
-            max_instances, max_per_source, max_rate, overload, allow, deny, access_order, access_hours, max_load, greeting, refusal,
+            max_instances, max_per_source, max_rate, overload, allow, deny, access_order, access_hours, max_load, greeting, refusal, deny_time,
             connection_log, accept);
 }
 

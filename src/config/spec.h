@@ -145,6 +145,7 @@ struct Policy {
     std::vector<Hours> access_hours;                 ///< empty: always
     double max_load = 0;                             ///< 0: no limit
     std::vector<std::string> greeting, refusal;      ///< files, sent one after the other
+    std::optional<Duration> deny_time;               ///< builtin:sensor: how long its callers are denied everywhere; max(): for ever
     ConnectionLog connection_log = ConnectionLog::End;
     AcceptIn accept = AcceptIn::Auto;
     bool operator==(const Policy&) const = default;

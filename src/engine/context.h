@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "engine/child_plan.h"
+#include "engine/deny_list.h"
 #include "engine/table.h"
 #include "event/loop.h"
 #include "net/socket_table.h"
@@ -70,6 +71,7 @@ struct Context {
     std::function<void(Service&)> changed;   ///< a state was entered
     bool ending = false;                     ///< the daemon shuts down
     std::function<void(Service&)> resumed{};   ///< a former engine's state was read again, nothing was drawn from it yet
+    DenyList* deny_list = nullptr;           ///< null where no engine is: `xsvctl run`
     int highest_fd = 0;                      ///< the number the last new descriptor got: what is below it is taken
 };
 

@@ -60,8 +60,9 @@ void ExitRecorder::record(const ChildExit& exit)
 }
 
 Engine::Engine(Context& context, std::function<void(const ChildExit&, std::optional<std::uint32_t>)> on_other_exit)
-    : context_(context), events_(context, *this), on_other_exit_(std::move(on_other_exit))
+    : context_(context), deny_list_(context.inherited, context.keeper), events_(context, *this), on_other_exit_(std::move(on_other_exit))
 {
+    context_.deny_list = &deny_list_;
     context_.changed = [this](Service& service) { notify(service); };
     context_.resumed = [this](Service& service) { events_.on_resumed(service); };
 }
@@ -264,6 +265,7 @@ void Engine::recover(config::Config record)
 {
     std::vector<config::GroupSpec> groups = std::exchange(record.groups, {});
     settings_ = std::move(record);
+    deny_list_.recover();
     std::vector<std::uint32_t> connections;
     auto places = slots_by_name(connections);
     std::vector<Service*> all;

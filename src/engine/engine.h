@@ -87,6 +87,7 @@ private:
     Status take_hold_of_all(const config::Config& next, std::map<std::string, std::vector<net::SocketPtr>>& held);
 
     Context& context_;
+    DenyList deny_list_;
     Events events_;
     std::function<void(const ChildExit&, std::optional<std::uint32_t>)> on_other_exit_;
     config::Config settings_;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "config/words.h"
 #include "engine/connection_log.h"
 #include "engine/service.h"
 #include "sys/files.h"
@@ -81,6 +82,7 @@ Handlers::Next Handlers::admit_one(const net::SocketPtr& socket)
 
     Admission admission = admit(limits, gate_, situation);
     if (std::holds_alternative<Admit>(admission.verdict)) {
+        if (is_sensor()) return note_caller(socket);
         const Next next = accepts_here() || caller_ ? accept_here(socket) : spawn_one(socket, -1);
         if (next == Next::Again) gate_ = admission.gate;
         return next;
@@ -112,6 +114,31 @@ void Handlers::count_refusal(Reason why, const sys::Peer& peer)
     log::debug("{}: refused a caller: {}", service_.spec().namespec(), reason_text(why));
 }
 
+bool Handlers::is_sensor() const { return config::builtin_name(service_.spec().exec.command) == "sensor"; }
+
+/// A sensor serves nobody; who calls it has shown what he is after.
+Handlers::Next Handlers::note_caller(const net::SocketPtr& socket)
+{
+    const config::Policy& policy = service_.spec().policy;
+    sys::Peer peer;
+    auto caller = context_.sockets.accept(socket->fd.get(), peer);
+    if (!caller) {
+        pause_for_trouble(caller.error());
+        return Next::Enough;
+    }
+    if (!*caller) return Next::Enough;
+    if (policy.deny_time && sys::is_allowed(peer, policy.allow, policy.deny, policy.access_order)) {  // before he can call again
+        const bool for_ever = *policy.deny_time == Duration::max();
+        log::info("{}: {} has called and is denied {}", service_.spec().namespec(), peer.host(),
+                  for_ever ? "for ever" : "for " + format_duration(*policy.deny_time));
+        const auto added = context_.deny_list->add(peer, for_ever ? std::nullopt : policy.deny_time, context_.loop.now());
+        if (!added) log::error("{}: {}", service_.spec().namespec(), added.error().message);
+    }
+    context_.sockets.refuse(std::move(*caller), read_text(policy.refusal));
+    count_refusal(Reason::Address, peer);
+    return Next::Again;
+}
+
 /// The plan of a listener, made once: everything in it stays the same from caller to caller.
 Result<Handlers::Plan*> Handlers::plan_for(const net::SocketPtr& socket)
 {
@@ -124,26 +151,26 @@ Result<Handlers::Plan*> Handlers::plan_for(const net::SocketPtr& socket)
     if (auto set = context_.sockets.set_nonblocking(socket->fd.get(), true); !set) return tl::unexpected(std::move(set).error());
     plan->refusal = read_text(spec.policy.refusal);
     plan->greeting = read_text(spec.policy.greeting);
-    if (spec.policy.max_per_source > 0 || spec.policy.max_rate.per_source) {
-        plan->admit = &Handlers::admit_caller;
-        plan->admit_context = this;
-    }
+    plan->why_not = &Handlers::why_not;
+    plan->why_not_context = this;
     Plan prepared{context_.processes.prepare(std::move(*plan)), std::move(*ends)};
     return &plans_.emplace(socket.get(), std::move(prepared)).first->second;
 }
 
 /// Runs in the child, between accept and exec.
-bool Handlers::admit_caller(const sys::Peer& peer, const void* self) noexcept
+int Handlers::why_not(const sys::Peer& peer, const void* self) noexcept
 {
     const auto& handlers = *static_cast<const Handlers*>(self);
     const config::Policy& limits = handlers.service_.spec().policy;
+    if (handlers.context_.deny_list->has(peer, handlers.arrival_)) return static_cast<int>(Reason::Address);
     if (limits.max_per_source > 0) {
         int same = 0;
         for (const auto& [slot, connection] : handlers.connections_)
             if (connection.counts && handlers.context_.table.at(slot).child.peer.same_source(peer)) ++same;
-        if (same >= limits.max_per_source) return false;
+        if (same >= limits.max_per_source) return static_cast<int>(Reason::Source);
     }
-    return !limits.max_rate.per_source || handlers.source_rates_.has_token(peer, limits.max_rate, handlers.arrival_);
+    const bool too_often = limits.max_rate.per_source && !handlers.source_rates_.has_token(peer, limits.max_rate, handlers.arrival_);
+    return too_often ? static_cast<int>(Reason::SourceRate) : 0;
 }
 
 /// In the child by default, since a connection that only the engine holds dies with it. A refusal costs a process there:
@@ -180,7 +207,10 @@ Handlers::Next Handlers::accept_here(const net::SocketPtr& socket)
         for (const auto& [slot, connection] : connections_)
             if (connection.counts) live.push_back(context_.table.at(slot).child.peer);
         const config::Policy& limits = service_.spec().policy;
-        const Verdict verdict = admit_peer(limits, caller_peer_, count_same_source(caller_peer_, live), source_rates_, context_.loop.now());
+        const Time now = context_.loop.now();
+        const Verdict verdict = context_.deny_list->has(caller_peer_, now)
+                                    ? Refuse{Reason::Address}
+                                    : admit_peer(limits, caller_peer_, count_same_source(caller_peer_, live), source_rates_, now);
         if (const auto* refusal = std::get_if<Refuse>(&verdict)) {
             context_.sockets.refuse(std::move(caller_), read_text(limits.refusal));
             caller_socket_.reset();
@@ -242,7 +272,7 @@ Handlers::Next Handlers::judge(std::uint32_t index, bool accepted_here)
     switch (static_cast<sys::ChildStage>(report.stage.load())) {
         case sys::ChildStage::NothingToAccept: return Next::Enough;  // somebody else took the caller
         case sys::ChildStage::Refused:
-            count_refusal(report.error == 0 ? Reason::Address : Reason::Source, report.peer);
+            count_refusal(report.error == 0 ? Reason::Address : static_cast<Reason>(report.error), report.peer);
             note_refusal_by_child();
             return Next::Again;
         case sys::ChildStage::Failed:

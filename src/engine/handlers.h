@@ -53,6 +53,8 @@ private:
     Next admit_one(const net::SocketPtr& socket);
     Next spawn_one(const net::SocketPtr& socket, int connection);
     Next judge(std::uint32_t slot, bool accepted_here);
+    bool is_sensor() const;
+    Next note_caller(const net::SocketPtr& socket);
     Next accept_here(const net::SocketPtr& socket);
     bool accepts_here() const;
     bool is_xinetd() const;
@@ -64,7 +66,7 @@ private:
     void pause_for_trouble(const Error& error);
     void resume();
     Result<Plan*> plan_for(const net::SocketPtr& socket);
-    static bool admit_caller(const sys::Peer& peer, const void* self) noexcept;
+    static int why_not(const sys::Peer& peer, const void* self) noexcept;
     void add(std::uint32_t slot, sys::UniqueFd pidfd);
     void hand(std::uint32_t slot, const ConnectionEvent& event);
     void perform(std::uint32_t slot, Connection& connection, const Action& action);

@@ -81,10 +81,8 @@ XSV_IN_CHILD void Child::accept_caller() noexcept
     }
     note_peer(report_.peer, path_, connection_, &address, length);
     if (!is_allowed(report_.peer, plan.allow, plan.deny, plan.access_order)) refuse(connection_);
-    if (plan.admit != nullptr && !plan.admit(report_.peer, plan.admit_context)) {
-        report_.error = 1;  // the rules have nothing against him
-        refuse(connection_);
-    }
+    if (plan.why_not != nullptr) report_.error = plan.why_not(report_.peer, plan.why_not_context);
+    if (report_.error != 0) refuse(connection_);
     set_stage(ChildStage::Accepted);
     greet();
 }

@@ -61,9 +61,10 @@ struct ChildPlan {
     AccessOrder access_order = AccessOrder::MostSpecific;
     std::string refusal;                           ///< sent to a refused caller before closing
     std::string greeting;                          ///< sent to an accepted caller before exec
-    /// Asked in the child after the address rules; false refuses the caller. Async-signal-safe and read-only.
-    bool (*admit)(const Peer& peer, const void* context) noexcept = nullptr;
-    const void* admit_context = nullptr;
+    /// Asked in the child after the address rules; anything but 0 refuses the caller and stands in report.error (0 there: the
+    /// rules refused him). Async-signal-safe and read-only.
+    int (*why_not)(const Peer& peer, const void* context) noexcept = nullptr;
+    const void* why_not_context = nullptr;
 
     std::optional<uid_t> uid;
     std::optional<gid_t> gid;

@@ -58,7 +58,7 @@ public:
             if (waiting == 0) report.stage = static_cast<std::uint32_t>(sys::ChildStage::NothingToAccept);
             else {
                 --waiting;
-                const bool welcome = is_allowed(report.peer, plan.allow, plan.deny, plan.access_order) && (plan.admit == nullptr || plan.admit(report.peer, plan.admit_context));
+                const bool welcome = is_allowed(report.peer, plan.allow, plan.deny, plan.access_order) && (plan.why_not == nullptr || plan.why_not(report.peer, plan.why_not_context) == 0);
                 if (!welcome) report.stage = static_cast<std::uint32_t>(sys::ChildStage::Refused);
             }
         }
