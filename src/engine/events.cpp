@@ -189,7 +189,7 @@ void Events::release_group(const std::string& group)
 
 void Events::on_ended(std::string_view key, const MessageOrigin& origin)
 {
-    if (pools_.empty() || is_known(origin)) return;
+    if (pools_.empty() || is_known(key, origin)) return;
     const std::string namespec = namespec_of(key);
     if (const auto found = held_.find(namespec); found != held_.end()) {
         act({"last", namespec, key});
@@ -252,7 +252,13 @@ void Events::remote(std::string_view type, std::string_view data)
 void Events::on_output(std::string_view key, std::string_view data, bool captured, const MessageOrigin& origin)
 {
     if (key.size() < 3 || (key[0] != 'o' && key[0] != 'e')) return;
-    if (!pools_.empty() && is_known(origin)) return;
+    if (!pools_.empty() && is_known(key, origin)) return;
+    std::optional<std::string> whole;
+    if (origin.more || origin.at > 0) {
+        whole = join(key, data, origin);
+        if (!whole) return commit();
+        data = *whole;
+    }
     if (Service* service = engine_.find(namespec_of(key))) {
         if (!captured) log_output(service->spec(), key[0] == 'o', data);
         take_output(*service, key, data, captured);
@@ -260,13 +266,33 @@ void Events::on_output(std::string_view key, std::string_view data, bool capture
     commit();
 }
 
-/// A message that an engine before us has handled.
-bool Events::is_known(const MessageOrigin& origin)
+/// A message that was handled before: by an engine before us, or a scribe before this one had sent it.
+bool Events::is_known(std::string_view key, const MessageOrigin& origin)
 {
     if (origin.number == 0) return false;
-    if (origin.pid == seen_.pid && origin.number <= seen_.number) return true;
-    act({"seen", std::int64_t{origin.pid}, static_cast<std::int64_t>(origin.number)});
+    if (const auto found = seen_.find(key); found != seen_.end() && found->second.life == origin.life && origin.number <= found->second.number)
+        return true;
+    act({"seen", key, origin.life, static_cast<std::int64_t>(origin.number)});
     return false;
+}
+
+/// Each part is written down before the next one leaves the channel. With the last one: the whole text.
+std::optional<std::string> Events::join(std::string_view key, std::string_view data, const MessageOrigin& origin)
+{
+    const auto found = parts_.find(key);
+    if (pools_.empty() || (origin.at > 0 && (found == parts_.end() || found->second.size() != origin.at))) return {};
+    act({"part", key, static_cast<std::int64_t>(origin.at), data});
+    if (origin.more) return {};
+    std::string whole = parts_.find(key)->second;
+    act({"joined", key});
+    return whole;
+}
+
+/// Is there still such a stream?
+bool Events::is_current(std::string_view key)
+{
+    Service* service = engine_.find(namespec_of(key));
+    return service != nullptr && (key.find(' ') == std::string_view::npos || service->streams().sink_key(key[0]) == key);
 }
 
 /// The next process may run already while what the last one wrote is still coming.

@@ -8,9 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/context.h"
 #include "engine/event_pool.h"
 #include "engine/event_store.h"
-#include "engine/helper.h"
+#include "engine/message_origin.h"
 #include "engine/lifecycle.h"
 #include "engine/ticks.h"
 #include "event/loop.h"
@@ -45,7 +46,7 @@ public:
     void on_resumed(Service& service);
     /// What the scribe has read: output a listener has subscribed to or its answers; `captured`: between the tokens. At level
     /// debug any output, for the log.
-    /// What comes a second time from one origin, because an engine was killed, is known already.
+    /// What comes a second time from one origin, because engine or scribe was killed, is known already.
     void on_output(std::string_view sink_key, std::string_view data, bool captured, const MessageOrigin& origin = {});
     /// That was all of one process: now its end is told, as Supervisor reads a program's pipes before it announces the end.
     void on_ended(std::string_view sink_key, const MessageOrigin& origin = {});
@@ -77,7 +78,10 @@ private:
     void release(const std::string& namespec, bool all);
     void release_group(const std::string& group);
     pid_t writer_of(const Service& service, std::string_view key) const;
-    bool is_known(const MessageOrigin& origin);
+    bool is_known(std::string_view key, const MessageOrigin& origin);
+    std::optional<std::string> join(std::string_view key, std::string_view data, const MessageOrigin& origin);
+    bool is_current(std::string_view key);
+    bool apply_to_sink(const std::string& word, const wire::Value::Array& record);
     void follow_listener(Service& service);
     void take_output(Service& service, std::string_view key, std::string_view data, bool captured);
     void act(wire::Value::Array record);
@@ -101,7 +105,12 @@ private:
     Engine& engine_;
     std::map<std::string, Pool, std::less<>> pools_;
     std::uint64_t next_serial_ = 0;
-    MessageOrigin seen_;                              ///< the last message of the scribe that was handled
+    struct Seen {
+        std::int64_t life = 0;
+        std::uint64_t number = 0;
+    };
+    std::map<std::string, Seen, std::less<>> seen_;          ///< by sink: the last message of the scribe that was handled
+    std::map<std::string, std::string, std::less<>> parts_;  ///< by sink: of a captured text that is not whole yet
     std::map<std::string, std::int64_t> announced_;   ///< by namespec: the state that was told last
     std::map<std::string, Held, std::less<>> held_;   ///< by namespec
     Ticks ticks_;

@@ -13,6 +13,7 @@ using wire::Value;
 
 constexpr std::size_t kCompactAt = 4u << 20;   // bytes of records; most of them are history by then
 constexpr std::size_t kRecordEvents = 1000;
+constexpr std::size_t kMostCaptured = 16u << 20;   // twice what the scribe captures
 constexpr Duration kStoreRetry = std::chrono::seconds(10);   // after memory for the queues was refused
 
 }  // namespace
@@ -41,10 +42,7 @@ bool Events::apply(const Value& value)
         next_serial_ = static_cast<std::uint64_t>(*(*record)[1].integer());
         return true;
     }
-    if (*word == "seen" && record->size() == 3 && (*record)[1].integer() != nullptr && (*record)[2].integer() != nullptr) {
-        seen_ = {static_cast<pid_t>(*(*record)[1].integer()), static_cast<std::uint64_t>(*(*record)[2].integer())};
-        return true;
-    }
+    if (*word == "seen" || *word == "part" || *word == "joined") return apply_to_sink(*word, *record);
     if (*word == "state" && record->size() == 3 && (*record)[1].string() != nullptr && (*record)[2].integer() != nullptr) {
         announced_[*(*record)[1].string()] = *(*record)[2].integer();
         return true;
@@ -58,6 +56,28 @@ bool Events::apply(const Value& value)
     }
     if (*word == "hold" || *word == "last" || *word == "free") return apply_to_held(*word, *record);
     return apply_to_pool(*word, *record);
+}
+
+bool Events::apply_to_sink(const std::string& word, const Value::Array& record)
+{
+    const auto* key = record.size() > 1 ? record[1].string() : nullptr;
+    const auto* number = record.size() > 2 ? record[2].integer() : nullptr;
+    if (word == "seen" && key == nullptr) return record.size() == 3;   // of an engine that knew messages by the scribe's pid
+    if (key == nullptr) return false;
+    if (word == "seen") {
+        const auto* last = record.size() > 3 ? record[3].integer() : nullptr;
+        if (number == nullptr || last == nullptr) return false;
+        seen_[*key] = {*number, static_cast<std::uint64_t>(*last)};
+    } else if (word == "joined") {
+        parts_.erase(*key);
+    } else {
+        const auto* data = record.size() > 3 ? record[3].string() : nullptr;
+        if (number == nullptr || data == nullptr) return false;
+        std::string& parts = parts_[*key];
+        if (*number == 0) parts.clear();
+        if (parts.size() + data->size() <= kMostCaptured) parts += *data;
+    }
+    return true;
 }
 
 bool Events::apply_to_held(const std::string& word, const Value::Array& record)
@@ -153,7 +173,10 @@ void Events::compact()
     auto made = EventStore::create();
     if (!made) return try_later(made.error());
     made->append(Value::Array{"serial", static_cast<std::int64_t>(next_serial_)});
-    made->append(Value::Array{"seen", std::int64_t{seen_.pid}, static_cast<std::int64_t>(seen_.number)});
+    std::erase_if(seen_, [this](const auto& entry) { return !is_current(entry.first); });
+    std::erase_if(parts_, [this](const auto& entry) { return !is_current(entry.first); });
+    for (const auto& [key, seen] : seen_) made->append(Value::Array{"seen", key, seen.life, static_cast<std::int64_t>(seen.number)});
+    for (const auto& [key, text] : parts_) made->append(Value::Array{"part", key, std::int64_t{0}, text});
     made->append(Value::Array{"tick", ticks_.starts()[0], ticks_.starts()[1], ticks_.starts()[2]});
     for (const auto& [name, pool] : pools_) {
         made->append(Value::Array{"pool", pool.queue.save()});
@@ -191,6 +214,8 @@ void Events::recover()
     pools_.clear();
     announced_.clear();
     held_.clear();
+    seen_.clear();
+    parts_.clear();
     next_serial_ = 0;
 }
 

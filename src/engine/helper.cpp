@@ -55,12 +55,6 @@ void Helper::take_legacy(sys::UniqueFd end)
     });
 }
 
-MessageOrigin Helper::origin() const
-{
-    if (!slot_ || channel_ == nullptr) return {};
-    return {context_.table.at(*slot_).child.pid.load(), channel_->delivering()};
-}
-
 void Helper::spawn()
 {
     auto spawned = try_spawn();

@@ -12,12 +12,6 @@
 
 namespace xsv::engine {
 
-/// Who sent a message, and its number among that one's.
-struct MessageOrigin {
-    pid_t pid = 0;
-    std::uint64_t number = 0;
-};
-
 /// A process of ours beside the engine (scribe, web): always on, and started again at once when it ends.
 /// The channel to it outlives the engine at the guardian, so a new engine goes on with the process it finds.
 class Helper {
@@ -43,8 +37,6 @@ public:
     bool send(const wire::Value& message, sys::UniqueFd fd) { return channel_ != nullptr && channel_->send(wire::encode(message), std::move(fd)); }
     bool send_copy_of(const wire::Value& message, int fd) { return channel_ != nullptr && channel_->send_copy_of(wire::encode(message), fd); }
     bool send_encoded(std::string message) { return channel_ != nullptr && channel_->send(std::move(message)); }
-    /// Of the message being handled: the same in every engine that is shown it.
-    MessageOrigin origin() const;
     std::optional<std::uint32_t> slot() const { return slot_; }
     pid_t pid() const { return slot_ && pidfd_ ? context_.table.at(*slot_).child.pid.load() : 0; }
 

@@ -1,5 +1,7 @@
 #include "engine/scribe_link.h"
 
+#include <algorithm>
+
 #include <unistd.h>
 
 #include "base/log.h"
@@ -8,6 +10,12 @@ namespace xsv::engine {
 namespace {
 
 using wire::Value;
+
+MessageOrigin origin_of(const Value& message)
+{
+    return {message.number("life"), static_cast<std::uint64_t>(message.number("number")),
+            static_cast<std::size_t>(std::max<std::int64_t>(message.number("at"), 0)), message.flag("more")};
+}
 
 Value no_scribe()
 {
@@ -35,9 +43,9 @@ void ScribeLink::on_message(const Value& message)
         stats_[key.substr(0, key.find(' '))] = {message.number("bytes"), message.number("lost"), message.text("error")};
     } else if ((type == "output" || type == "captured") && on_output_) {
         const Value* data = message.find("data");
-        if (data != nullptr && data->string() != nullptr) on_output_(message.text("key"), *data->string(), type == "captured", origin());
+        if (data != nullptr && data->string() != nullptr) on_output_(message.text("key"), *data->string(), type == "captured", origin_of(message));
     } else if (type == "ended" && on_ended_) {
-        on_ended_(message.text("key"), origin());
+        on_ended_(message.text("key"), origin_of(message));
     }
 }
 

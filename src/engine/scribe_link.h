@@ -6,6 +6,7 @@
 
 #include "engine/context.h"
 #include "engine/helper.h"
+#include "engine/message_origin.h"
 
 namespace xsv::engine {
 
@@ -46,7 +47,6 @@ public:
     const Stats* stats(const std::string& key) const;
 
 private:
-    MessageOrigin origin() const { return helper_ != nullptr ? helper_->origin() : MessageOrigin{}; }
     void request(const char* type, const std::string& file, std::int64_t offset, std::int64_t length, Answer answer);
 
     Helper* helper_ = nullptr;

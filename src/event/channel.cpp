@@ -34,7 +34,7 @@ Channel::Channel(Loop& loop, sys::UniqueFd socket, std::string name, OnMessage o
     readable_ = loop_.readable(socket_.get(), name_, [this] { on_readable(); });
 }
 
-bool Channel::send(std::string message, sys::UniqueFd fd)
+bool Channel::send(std::string message, sys::UniqueFd fd, std::function<void()> sent)
 {
     if (!socket_ || queued_bytes_ + message.size() > kMaxQueue || message.size() > kMaxMessage) return false;
     ++sent_;
@@ -47,9 +47,10 @@ bool Channel::send(std::string message, sys::UniqueFd fd)
         std::string bytes(reinterpret_cast<const char*>(&head), sizeof head);
         bytes.append(message, at, length);
         queued_bytes_ += bytes.size();
-        out_.push_back({std::move(bytes), at == 0 ? std::move(fd) : sys::UniqueFd()});
+        out_.push_back({std::move(bytes), at == 0 ? std::move(fd) : sys::UniqueFd(), {}});
         at += length;
     } while (at < message.size());
+    out_.back().sent = std::move(sent);
     if (writable_ == nullptr) flush();
     return true;
 }
@@ -90,6 +91,7 @@ void Channel::flush()
         }
         note_progress();
         queued_bytes_ -= packet.bytes.size();
+        if (packet.sent) packet.sent();
         out_.pop_front();
     }
     if (!out_.empty()) {

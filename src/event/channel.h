@@ -32,8 +32,9 @@ public:
     Channel(const Channel&) = delete;
     Channel& operator=(const Channel&) = delete;
 
-    /// Queues the message. False: the queue is full and the message was not taken.
-    bool send(std::string message, sys::UniqueFd fd = {});
+    /// Queues the message. False: the queue is full and the message was not taken. `sent`: all of it is in the socket, where it
+    /// outlives us.
+    bool send(std::string message, sys::UniqueFd fd = {}, std::function<void()> sent = {});
     /// The same, but the descriptor stays the caller's (it is duplicated).
     bool send_copy_of(std::string message, int fd);
     std::size_t queued() const { return queued_bytes_; }  ///< from any thread
@@ -55,6 +56,7 @@ private:
     struct Packet {
         std::string bytes;
         sys::UniqueFd fd;
+        std::function<void()> sent;
     };
     void on_readable();
     void handle(std::string_view packet, sys::UniqueFd fd);

@@ -41,7 +41,7 @@ Scribe::Scribe(event::Loop& loop, sys::UniqueFd channel)
           loop, std::move(channel), "engine",
           [this](std::string_view message, sys::UniqueFd fd) { on_message(message, std::move(fd)); },
           [this] { shut_down(); }),
-      outbox_(mailbox_, channel_, [this](Value message) { send(std::move(message)); })
+      outbox_(mailbox_, channel_, [this](Value message, Outbox::Sent sent) { send(std::move(message), std::move(sent)); })
 {
     log::divert([this, main = std::this_thread::get_id()](log::Level level, std::string_view line) {
         Value message = Value::Struct{{"type", "log"}, {"level", static_cast<int>(level)}, {"line", line}};
@@ -52,11 +52,11 @@ Scribe::Scribe(event::Loop& loop, sys::UniqueFd channel)
     });
 }
 
-void Scribe::send(Value message)
+void Scribe::send(Value message, Outbox::Sent sent)
 {
     const std::string type = message.text("type");
     const bool may_wait = type == "stats" || type == "log";
-    if (!may_wait || channel_.queued() < kStatsQueue) channel_.send(wire::encode(message));
+    if (!may_wait || channel_.queued() < kStatsQueue) channel_.send(wire::encode(message), {}, std::move(sent));
 }
 
 Writer& Scribe::writer_of(const std::string& file)

@@ -34,7 +34,7 @@ private:
 
     Writer& writer_of(const std::string& file);
     void drop(const std::string& key);
-    void send(wire::Value message);
+    void send(wire::Value message, Outbox::Sent sent = {});
 
     event::Loop& loop_;
     Mailbox mailbox_;                                         // what the writers say

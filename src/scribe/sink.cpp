@@ -32,6 +32,7 @@ Sink::Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> ta
       target_(std::move(target)),
       syslog_(syslog),
       outbox_(outbox),
+      stream_(settings_.key),
       capacity_(std::max(4096, ::fcntl(pipe_.get(), F_GETPIPE_SZ)))
 {
     captured_.set_limit(static_cast<std::size_t>(settings_.capture));
@@ -155,7 +156,7 @@ Sink::Turn Sink::copy(Time now, bool is_usable)
 
 void Sink::look_at(std::string_view chunk)
 {
-    if (settings_.listener && is_telling_) outbox_.output(settings_.key, chunk);
+    if (settings_.listener && is_telling_) outbox_.output(stream_, chunk);
     if (settings_.capture == 0) return add_text(chunk);
     capture_.feed(
         chunk,
@@ -164,8 +165,8 @@ void Sink::look_at(std::string_view chunk)
             captured_.add(settings_.strip_ansi ? filter_.strip(piece) : std::string(piece));
         },
         [this] {
-            std::string data = captured_.take();
-            if (is_telling_) outbox_.captured(settings_.key, std::move(data));
+            const std::string data = captured_.take();
+            if (is_telling_) outbox_.captured(stream_, data);
         });
 }
 
@@ -180,7 +181,7 @@ void Sink::tell_ends()
 {
     for (; !ends_.empty() && ends_.front() <= read_; ends_.pop_front()) {
         release();
-        outbox_.ended(settings_.key);
+        outbox_.ended(stream_);
     }
 }
 
@@ -204,7 +205,7 @@ void Sink::add_text(std::string_view text)
 void Sink::add(std::string_view text)
 {
     pending_ += text;
-    if (settings_.events && !settings_.listener && is_telling_) outbox_.output(settings_.key, text);
+    if (settings_.events && !settings_.listener && is_telling_) outbox_.output(stream_, text);
     if (!settings_.syslog) return;
     lines_.feed(text, [this](std::string_view line) {
         if (!to_syslog(line))

@@ -95,6 +95,7 @@ private:
     std::shared_ptr<Target> target_;  // may be absent: syslog only, or nowhere
     log::Syslog& syslog_;
     Outbox& outbox_;
+    Stream stream_;
     bool is_telling_ = true;
     Capture capture_;
     CaptureBuffer captured_;

@@ -34,11 +34,14 @@
 ///   scribe -> engine {type:"stats", key, bytes, lost, error}          at most once a second and only when changed
 ///   scribe -> engine {type:"output", key, data}     what a sink with events or listener has read, in order, at most 64 KiB each.
 ///                     listener: every byte as it came. events: the text as it goes into the log, without what was captured
-///   scribe -> engine {type:"captured", key, data}   what stood between <!--XSUPERVISOR:BEGIN--> and <!--XSUPERVISOR:END-->
+///   scribe -> engine {type:"captured", key, data, at:int, more:bool}   what stood between <!--XSUPERVISOR:BEGIN--> and
+///                     <!--XSUPERVISOR:END-->, in parts of at most 64 KiB: the bytes before this one, and whether another follows
 ///   engine -> scribe {type:"ended", key}            the program has ended: what is in the pipe now is its last output. A half
 ///                     token is text then, an open capture is given up, so the next process starts anew. Optional, and only
 ///                     sinks with capture, events or listener answer:
 ///   scribe -> engine {type:"ended", key}            after all "output" and "captured" of that process
+///                     These three have life:int and number:int besides: one that comes again has the same numbers again, those of
+///                     a stream rise as long as its life is the same.
 ///                     While the engine does not take these, the pipes of such sinks are left alone: nothing is thrown away.
 ///                     What a killed engine has not taken, the next one finds in the channel; what a killed scribe had in hand
 ///                     (scribe/sink.h) is lost.

@@ -292,6 +292,24 @@ class Crashes(xsvd.TestCase):
         self.assertEventually(lambda: len(recorded(daemon)) == 1, "the listener hears of it")
         self.assertTrue(shown(daemon)[0].endswith("\nhidden"))
 
+    def test_captured_texts_of_many_packets_while_the_engine_is_killed(self):
+        most, size = 20, 300_000
+        script = (f"import time\nfor n in range({most}):\n print('<!--XSUPERVISOR:BEGIN-->%d ' % n + 'x' * {size} + '<!--XSUPERVISOR:END-->', flush=True)\n"
+                  " time.sleep(0.05)\ntime.sleep(1000)")
+        talk = self.folder() / "talk.py"
+        talk.write_text(script, encoding="utf-8")
+        daemon = self.daemon(listener("ear", "PROCESS_COMMUNICATION")
+                             + program("web", "stdout_capture_maxbytes = 1MB", "stdout_logfile = NONE",
+                                       command=f"/usr/bin/python3 -I -S {talk}"))
+        for _ in range(4):
+            engine = daemon.engine()
+            os.kill(engine, signal.SIGKILL)
+            daemon.wait_for_engine(engine)
+            daemon.wait_until_ready()
+        self.assertEventually(lambda: len(recorded(daemon)) >= most, "all come")
+        bodies = [payload.split("\n", 1)[1] for _, payload in recorded(daemon)]
+        self.assertEqual([(body.split(" ", 1)[0], len(body.split(" ", 1)[1])) for body in bodies], [(str(n), size) for n in range(most)])
+
     def test_a_killed_scribe_leaves_the_conversation_intact(self):
         daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION"))
         send(daemon, "n", "1")

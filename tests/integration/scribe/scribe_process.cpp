@@ -81,6 +81,7 @@ ScribeProcess::ScribeProcess(int standard_output) : standard_output_(standard_ou
             auto message = wire::decode(bytes);
             REQUIRE(message);
             const std::string type = message->text("type");
+            if (is_known(*message)) return;
             if (type == "reply") replies_[message->number("id")] = *message;
             if (type == "stats") stats[message->text("key")] = *message;
             if (type == "output") {
@@ -88,7 +89,7 @@ ScribeProcess::ScribeProcess(int standard_output) : standard_output_(standard_ou
                 output[message->text("key")] += message->text("data");
             }
             if (type == "ended") ++ended[message->text("key")];
-            if (type == "captured") captured[message->text("key")].push_back(message->text("data"));
+            if (type == "captured") take_part(*message);
             if (type == "log") log.push_back(message->text("line"));
         },
         [this] { closed = true; });
@@ -112,6 +113,27 @@ void ScribeProcess::start()
         ::execl(XSV_SCRIBE, XSV_SCRIBE, nullptr);
         ::_exit(127);
     }
+}
+
+/// As the engine does.
+bool ScribeProcess::is_known(const wire::Value& message)
+{
+    const std::int64_t number = message.number("number");
+    if (number == 0) return false;
+    auto& [life, last] = seen_[message.text("key")];
+    if (life == message.number("life") && number <= last) return true;
+    life = message.number("life");
+    last = number;
+    return false;
+}
+
+void ScribeProcess::take_part(const wire::Value& message)
+{
+    std::string& parts = parts_[message.text("key")];
+    if (message.number("at") == 0) parts.clear();
+    CHECK(static_cast<std::size_t>(message.number("at")) == parts.size());
+    parts += message.text("data");
+    if (!message.flag("more")) captured[message.text("key")].push_back(std::exchange(parts, {}));
 }
 
 void ScribeProcess::kill()

@@ -87,6 +87,10 @@ public:
 
 private:
     void turn(int milliseconds);
+    bool is_known(const wire::Value& message);
+    void take_part(const wire::Value& message);
+    std::map<std::string, std::pair<std::int64_t, std::int64_t>> seen_;
+    std::map<std::string, std::string> parts_;
     int standard_output_;
     std::unique_ptr<event::Loop> loop_;
     sys::UniqueFd theirs_;

@@ -386,6 +386,60 @@ TEST_CASE("an answer that a killed engine had handled is not taken for the next 
     CHECK(world.engine().events().pool("ear")->queued() == 0);
 }
 
+TEST_CASE("each stream counts its own messages, and begins anew when its life does", "[events][crash]")
+{
+    World world({listener("ear", {"PROCESS_COMMUNICATION"}), quick("web")});
+    ready_and_drain(world, "ear");
+    const auto captured = [&](const std::string& key, const std::string& data, std::int64_t life, std::uint64_t number) {
+        world.engine().events().on_output(key, data, true, {life, number});
+        world.loop.settle();
+    };
+    const auto queued = [&] { return world.engine().events().pool("ear")->queued(); };
+    captured("o:web", "taken at once", 77, 1);
+    captured("o:web", "a", 77, 2);
+    captured("e:web", "b", 77, 1);
+    CHECK(queued() == 2);
+    world.crash();
+    captured("o:web", "a", 77, 2);
+    captured("e:web", "b", 77, 1);
+    CHECK(queued() == 2);
+    captured("o:web", "of the next life", 78, 1);
+    CHECK(queued() == 3);
+}
+
+TEST_CASE("a captured text in parts is told whole and once, wherever an engine is killed", "[events][crash]")
+{
+    World world({listener("ear", {"PROCESS_COMMUNICATION"}), quick("web")});
+    ready_and_drain(world, "ear");
+    const auto part = [&](std::uint64_t number, std::size_t at, const std::string& data, bool more) {
+        world.engine().events().on_output("o:web", data, true, {77, number, at, more});
+        world.loop.settle();
+    };
+    const std::string head = "PROCESS_COMMUNICATION_STDOUT processname:web groupname:web pid:" + pid_text(world, "web") + "\n";
+    const std::string a(20'000, 'a'), b(20'000, 'b'), c(10, 'c');
+    for (int killed = 0; killed < 8; ++killed) {
+        CAPTURE(killed);
+        const std::uint64_t first = static_cast<std::uint64_t>(killed) * 3 + 1;
+        int step = 0;
+        for (const auto& [at, data] : std::vector<std::pair<std::size_t, std::string>>{{0, a}, {a.size(), b}, {a.size() + b.size(), c}}) {
+            const std::uint64_t number = first + static_cast<std::uint64_t>(step);
+            part(number, at, data, step < 2);
+            if ((killed >> step & 1) != 0) {
+                world.crash();
+                part(number, at, data, step < 2);  // the channel has it still
+            }
+            ++step;
+        }
+        CHECK(drain(world, "ear") == Events{head + a + b + c});
+    }
+    part(100, 0, a, true);
+    part(101, 0, b, true);  // its scribe was killed: the next one begins again
+    part(102, b.size(), c, false);
+    CHECK(drain(world, "ear") == Events{head + b + c});
+    part(103, 5, c, false);
+    CHECK(drain(world, "ear").empty());
+}
+
 TEST_CASE("the last output of a process is told before its end", "[events][order]")
 {
     World world({listener("ear", {"PROCESS_STATE", "PROCESS_LOG", "PROCESS_COMMUNICATION"}), quick("web").with([](config::ServiceSpec& spec) {
