@@ -12,6 +12,7 @@
 #include "config/load.h"
 #include "daemon/daemon.h"
 #include "daemon/foreground.h"
+#include "engine/helper.h"
 #include "sys/files.h"
 #include "wire/guardian.h"
 
@@ -59,6 +60,9 @@ int main(int argc, char** argv)
     if (!has_guardian()) return daemon::usage_error(program, "this is the engine of xsvd; start xsvd, which starts it");
 
     ignore_signals();
+#ifndef __SANITIZE_ADDRESS__  // which has handlers of its own, and much to tell
+    engine::Helper::count_crashes();
+#endif
     reset_oom_score();
     ::fcntl(wire::kGuardianFd, F_SETFD, FD_CLOEXEC);
     const bool as_supervisord = name == "supervisord";

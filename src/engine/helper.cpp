@@ -1,6 +1,7 @@
 #include "engine/helper.h"
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 
 #include <unistd.h>
@@ -17,7 +18,30 @@ constexpr Duration kCalm = std::chrono::seconds(10);
 constexpr Duration kFinish = std::chrono::seconds(5);
 constexpr Duration kDeath = std::chrono::seconds(1);  // after SIGKILL
 
+/// In the table: how many engines the message that is being handled has ended.
+std::atomic<std::int32_t*> in_hand = nullptr;
+static_assert(decltype(in_hand)::is_always_lock_free);
+
+void note_crash(int signal)
+{
+    if (std::int32_t* crashes = in_hand.exchange(nullptr)) ++*crashes;
+    ::raise(signal);  // for the core; we are not asked a second time
+}
+
 }  // namespace
+
+void Helper::count_crashes()
+{
+    static char stack[64 * 1024];  // our own may be what is used up
+    stack_t other{};
+    other.ss_sp = stack;
+    other.ss_size = sizeof stack;
+    ::sigaltstack(&other, nullptr);
+    struct sigaction action{};
+    action.sa_handler = note_crash;
+    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER | SA_ONSTACK);
+    for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) ::sigaction(signal, &action, nullptr);
+}
 
 Helper::Helper(Context& context, Settings settings, std::function<void()> on_start,
                std::function<void(const wire::Value&, sys::UniqueFd)> on_message)
@@ -92,6 +116,8 @@ Status Helper::try_spawn()
     slot.child.pid = 0;
     slot.exit_sequence = 0;
     slot.exit_pending = 0;
+    slot.accepted = 0;
+    slot.failures = 0;
     slot.started_wall = wall_seconds();
     slot.state.store(static_cast<std::uint32_t>(SlotState::Intent), std::memory_order_release);
     // Held before the process exists: whoever is killed in between finds both or neither.
@@ -116,10 +142,37 @@ void Helper::connect(sys::UniqueFd end)
             if (message->text("type") == "log")
                 return log::write_line(static_cast<log::Level>(message->number("level", 20)),
                                        settings_.name + ": " + message->text("line"));
-            on_message_(*message, std::move(fd));
+            handle(*message, std::move(fd));
         },
         [] {});  // its end is reported by the guardian
     if (settings_.leave_until_handled) channel_->leave_until_handled();
+}
+
+/// A place has connections to count, a helper's slot the message it was shown last.
+bool Helper::is_deadly()
+{
+    Slot& slot = context_.table.at(*slot_);
+    const bool again = std::exchange(slot.accepted, channel_->delivering()) == channel_->delivering();
+    if (again && slot.failures >= kMostCrashes) return true;
+    if (!again) slot.failures = 0;
+    return false;
+}
+
+void Helper::handle(const wire::Value& message, sys::UniqueFd fd)
+{
+    if (!settings_.leave_until_handled || !slot_) return on_message_(message, std::move(fd));
+    struct InHand {
+        std::int32_t& crashes;
+        ~InHand()
+        {
+            in_hand = nullptr;
+            crashes = 0;
+        }
+    } const hand{context_.table.at(*slot_).failures};
+    if (is_deadly())
+        return log::error("a message of {} ('{}') ended {} engines and is thrown away", settings_.name, message.text("type"), kMostCrashes);
+    in_hand = &hand.crashes;
+    on_message_(message, std::move(fd));
 }
 
 void Helper::on_exit(const ChildExit& exit)

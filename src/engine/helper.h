@@ -30,6 +30,10 @@ public:
     /// Finds the process a former engine left (`slot`, if there is one), or starts one.
     void start(std::optional<std::uint32_t> slot);
     void on_exit(const ChildExit& exit);
+    /// From now on a signal that ends us is written down if a message left until handled was being handled: one that ended
+    /// kMostCrashes engines is thrown away by the next. SIGKILL does not count, whose reason is not in the message.
+    static void count_crashes();
+    static constexpr int kMostCrashes = 2;
     /// Asks it to finish; `done` when it has ended (after 5 s it is ended).
     void shutdown(std::function<void()> done);
 
@@ -41,6 +45,8 @@ public:
     pid_t pid() const { return slot_ && pidfd_ ? context_.table.at(*slot_).child.pid.load() : 0; }
 
 private:
+    void handle(const wire::Value& message, sys::UniqueFd fd);
+    bool is_deadly();
     void spawn();
     Status try_spawn();
     void connect(sys::UniqueFd end);

@@ -13,6 +13,7 @@
 #include "net/keeper.h"
 #include "sys/processes.h"
 #include "sys/sockets.h"
+#include "wire/messages.h"
 
 // The kernel refuses what the test says, and remembers what was asked of it.
 namespace xsv::fakes {
@@ -25,6 +26,7 @@ public:
         sys::ChildPlan plan;
         std::vector<int> signals;
         sys::UniqueFd in{};                 ///< its stdin, if that is a pipe
+        sys::UniqueFd channel{};            ///< a helper's
     };
     std::map<pid_t, Process> live;
     std::vector<int> refusals;              ///< errnos for the next spawns, the next one first
@@ -62,9 +64,10 @@ public:
                 if (!welcome) report.stage = static_cast<std::uint32_t>(sys::ChildStage::Refused);
             }
         }
-        live[pid] = {plan, {}, {}};
+        live[pid] = {plan, {}, {}, {}};
         for (const auto& [from, to] : plan.moves)
-            if (to == STDIN_FILENO) live[pid].in = sys::UniqueFd(::fcntl(from, F_DUPFD_CLOEXEC, 0));
+            if (to == STDIN_FILENO || to == wire::kChannelFd)
+                (to == STDIN_FILENO ? live[pid].in : live[pid].channel) = sys::UniqueFd(::fcntl(from, F_DUPFD_CLOEXEC, 0));
         return sys::Spawned{pid, pidfd_of(pid)};
     }
     Result<sys::UniqueFd> open(pid_t pid) override
