@@ -166,7 +166,7 @@ void Daemon::start_helpers()
         *context_, engine::Helper::Settings{"scribe", folder + "/xsvd-scribe", {}, true, true},
         [this] { scribe_link_.greet([this] { engine_->tell_sinks(); }); },
         [this](const wire::Value& message, sys::UniqueFd) { scribe_link_.on_message(message); });
-    scribe_link_.attach(*scribe_);
+    scribe_link_.attach(*scribe_, guardian_, inherited_);
     web_ = std::make_unique<engine::Helper>(
         *context_, engine::Helper::Settings{"web", folder + "/xsvd-web", context_->surroundings.helper_user, false}, [this] { web_link_->greet(); },
         [this](const wire::Value& message, sys::UniqueFd fd) { web_link_->on_message(message, std::move(fd)); });

@@ -189,7 +189,9 @@ void Events::release_group(const std::string& group)
 
 void Events::on_ended(std::string_view key, const MessageOrigin& origin)
 {
-    if (pools_.empty() || is_known(key, origin)) return;
+    std::string known_as(key);
+    if (!known_as.empty()) known_as[0] = key[0] == 'o' ? 'O' : 'E';  // numbers of their own
+    if (pools_.empty() || is_known(known_as, origin)) return;
     const std::string namespec = namespec_of(key);
     if (const auto found = held_.find(namespec); found != held_.end()) {
         act({"last", namespec, key});

@@ -1,15 +1,20 @@
 #include "engine/scribe_link.h"
 
 #include <algorithm>
+#include <cerrno>
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "wire/guardian.h"
 
 namespace xsv::engine {
 namespace {
 
 using wire::Value;
+
+const std::string kMemoryKey = "m";   // in front of the sink's: under which the guardian keeps its memory
 
 MessageOrigin origin_of(const Value& message)
 {
@@ -54,6 +59,11 @@ void ScribeLink::set(const std::string& key, const config::LogSink& sink, const 
     if (helper_ == nullptr) return;
     // A listener's stdout is a conversation: it is logged, and nothing else is made of it.
     const bool listener = sink.listener;
+    const std::int64_t capture = listener ? 0 : sink.capture_maxbytes;
+    const bool events = (sink.events_enabled || log::enabled(log::Level::debug)) && !listener;  // debug: for our own log
+    const bool to_syslog = sink.syslog && !listener;
+    if (capture > 0 || events || to_syslog || listener || owner.output.strip_ansi) tell_memory(key);
+    else drop_memory(key);
     const bool is_auto = sink.kind == config::LogSink::Kind::Auto;
     helper_->send_copy_of(
         Value::Struct{{"type", "sink"},
@@ -61,21 +71,44 @@ void ScribeLink::set(const std::string& key, const config::LogSink& sink, const 
                       {"file", sink.kind == config::LogSink::Kind::None ? std::string() : sink.path},
                       {"maxbytes", sink.maxbytes},
                       {"backups", sink.backups},
-                      {"syslog", sink.syslog && !listener},
+                      {"syslog", to_syslog},
                       {"syslog_priority", sink.syslog_priority},
                       {"name", key.starts_with("c:") ? std::string() : owner.name},
                       {"strip_ansi", owner.output.strip_ansi},
                       {"on_full", owner.output.on_full == config::OnFull::Block ? "block" : "drop"},
                       {"mode", is_auto ? 0600 : 0644},
-                      {"capture", listener ? std::int64_t{0} : sink.capture_maxbytes},
-                      {"events", (sink.events_enabled || log::enabled(log::Level::debug)) && !listener},  // debug: for our own log
+                      {"capture", capture},
+                      {"events", events},
                       {"listener", listener}},
         pipe);
+}
+
+/// Without memory for it a killed scribe loses what it has in hand, and nothing else changes.
+void ScribeLink::tell_memory(const std::string& key)
+{
+    const std::string kept_as = kMemoryKey + key;
+    if (kept_as.size() >= wire::kKeySize) return;
+    sys::UniqueFd& memory = memories_[key];
+    if (!memory) memory = inherited_->take(kept_as);
+    if (!memory) {
+        memory.reset(::memfd_create("xsvd-sink", MFD_CLOEXEC));
+        if (!memory) return log::warn("{}: memory for a scribe that is killed: {}", key, errno_text(errno));
+        keeper_->hold(kept_as, net::Held::Other, memory.get());
+    }
+    helper_->send_copy_of(Value::Struct{{"type", "memory"}, {"key", key}}, memory.get());
+}
+
+void ScribeLink::drop_memory(const std::string& key)
+{
+    if (inherited_ == nullptr) return;
+    const bool was_inherited = static_cast<bool>(inherited_->take(kMemoryKey + key));
+    if (memories_.erase(key) > 0 || was_inherited) keeper_->drop(kMemoryKey + key);
 }
 
 void ScribeLink::drop(const std::string& key)
 {
     stats_.erase(key.substr(0, key.find(' ')));
+    drop_memory(key);
     if (helper_ != nullptr) helper_->send(Value::Struct{{"type", "drop"}, {"key", key}});
 }
 

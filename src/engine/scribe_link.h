@@ -17,7 +17,12 @@ public:
     using Answer = std::function<void(const wire::Value& reply)>;
 
     ScribeLink() = default;
-    void attach(Helper& helper) { helper_ = &helper; }
+    void attach(Helper& helper, net::Keeper& keeper, Inherited& inherited)
+    {
+        helper_ = &helper;
+        keeper_ = &keeper;
+        inherited_ = &inherited;
+    }
     /// A scribe has started, or was found: tells it everything. `tell` names every sink by set().
     void greet(const std::function<void()>& tell);
     void on_message(const wire::Value& message);
@@ -49,7 +54,13 @@ public:
 private:
     void request(const char* type, const std::string& file, std::int64_t offset, std::int64_t length, Answer answer);
 
+    void tell_memory(const std::string& key);
+    void drop_memory(const std::string& key);
+
     Helper* helper_ = nullptr;
+    net::Keeper* keeper_ = nullptr;
+    Inherited* inherited_ = nullptr;
+    std::map<std::string, sys::UniqueFd> memories_;   ///< by sink: what the scribe has in hand of it, also held by the guardian
     OnOutput on_output_;
     OnEnded on_ended_;
     std::int64_t next_id_ = 1;

@@ -17,6 +17,14 @@ public:
     std::string strip(std::string_view chunk);
     std::string rest();  ///< an escape byte that waits for its bracket when the stream ends
 
+    int state() const { return static_cast<int>(state_); }
+    int length() const { return length_; }
+    void restore(int state, int length)
+    {
+        state_ = state == 1 ? State::escape : state == 2 ? State::sequence : State::text;
+        length_ = length;
+    }
+
 private:
     enum class State { text, escape, sequence };
     State state_ = State::text;

@@ -20,12 +20,15 @@ std::string Capture::rest()
 
 void CaptureBuffer::add(std::string_view piece)
 {
+    const std::int64_t end = from_ + static_cast<std::int64_t>(bytes_.size() + piece.size());
     if (bytes_.size() + piece.size() > limit_) bytes_.erase(0, piece.size());
     bytes_ += piece.substr(piece.size() - std::min(piece.size(), limit_));
+    from_ = end - static_cast<std::int64_t>(bytes_.size());
 }
 
 std::string CaptureBuffer::take()
 {
+    from_ += static_cast<std::int64_t>(bytes_.size());
     return std::exchange(bytes_, {});
 }
 

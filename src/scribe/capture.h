@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,13 @@ public:
     /// The stream ends: what was held back. An open capture is given up, as its end will not come.
     std::string rest();
 
+    const std::string& held() const { return held_; }
+    void restore(bool open, std::string held)
+    {
+        open_ = open;
+        held_ = std::move(held);
+    }
+
 private:
     static std::size_t beginning_at_end(std::string_view text, std::string_view token);
     std::string held_;
@@ -57,8 +65,17 @@ public:
     void add(std::string_view piece);
     std::string take();
 
+    const std::string& bytes() const { return bytes_; }
+    std::int64_t from() const { return from_; }  ///< how many came before these
+    void restore(std::int64_t from, std::string bytes)
+    {
+        from_ = from;
+        bytes_ = std::move(bytes);
+    }
+
 private:
     std::size_t limit_ = 0;
+    std::int64_t from_ = 0;
     std::string bytes_;
 };
 

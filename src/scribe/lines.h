@@ -34,6 +34,14 @@ public:
         partial_.clear();
     }
 
+    const std::string& partial() const { return partial_; }
+    bool was_full() const { return was_full_; }
+    void restore(std::string partial, bool was_full)
+    {
+        partial_ = std::move(partial);
+        was_full_ = was_full;
+    }
+
 private:
     std::string partial_;
     bool was_full_ = false;  // the line so far has been handed out: its end alone is no blank line

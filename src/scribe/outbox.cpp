@@ -7,9 +7,10 @@ namespace xsv::scribe {
 
 using wire::Value;
 
-Stream::Stream(std::string name) : key(std::move(name))
+void Stream::begin_anew()
 {
     std::random_device random;
+    number = 0;
     life = static_cast<std::int64_t>((std::uint64_t{random()} << 31) | random() | 1);
 }
 

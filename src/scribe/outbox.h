@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "event/channel.h"
 #include "scribe/mailbox.h"
@@ -15,9 +16,10 @@ namespace xsv::scribe {
 
 /// The messages about one stream. Each has a number, so that one which is sent again is known again.
 struct Stream {
-    explicit Stream(std::string name);
+    explicit Stream(std::string name) : key(std::move(name)) { begin_anew(); }
+    void begin_anew();
     std::string key;
-    std::int64_t life;             ///< another one each time that the numbers begin anew
+    std::int64_t life = 0;         ///< another one each time that the numbers begin anew
     std::uint64_t number = 0;      ///< of the last message
     /// Messages that are not in the socket yet: those would die with us.
     std::shared_ptr<std::atomic<int>> under_way = std::make_shared<std::atomic<int>>(0);

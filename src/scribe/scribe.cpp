@@ -85,6 +85,8 @@ void Scribe::on_message(std::string_view bytes, sys::UniqueFd fd)
     const std::string type = message->text("type");
     if (type == "sink") {
         on_sink(*message, std::move(fd));
+    } else if (type == "memory") {
+        memories_[message->text("key")] = std::move(fd);
     } else if (type == "hello") {
         named_.clear();
         naming_ = true;
@@ -110,16 +112,22 @@ void Scribe::on_sink(const Value& message, sys::UniqueFd fd)
     const SinkSettings settings = SinkSettings::from(message);
     Writer& writer = writer_of(settings.file);
     Writer*& home = homes_[settings.key];
+    auto memory = memories_.extract(settings.key);
+    sys::UniqueFd kept = memory.empty() ? sys::UniqueFd() : std::move(memory.mapped());
+    if (home != nullptr && home != &writer) kept.reset();  // the other writer works with it still
     // The pipe's bytes go to whoever takes them first, so the new writer need not wait for one that may hang.
     if (home != nullptr && home != &writer) home->post([key = settings.key](Writer& w) { w.forget_sink(key); });
     home = &writer;
     if (naming_) named_.insert(settings.key);
-    writer.post([settings, pipe = shared(std::move(fd))](Writer& w) { w.set_sink(settings, std::move(*pipe)); });
+    writer.post([settings, pipe = shared(std::move(fd)), kept = shared(std::move(kept))](Writer& w) {
+        w.set_sink(settings, std::move(*pipe), std::move(*kept));
+    });
 }
 
 void Scribe::drop(const std::string& key)
 {
     const auto home = homes_.find(key);
+    memories_.erase(key);
     if (home == homes_.end()) return;
     home->second->post([key](Writer& w) { w.drop_sink(key); });
     homes_.erase(home);

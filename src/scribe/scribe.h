@@ -42,6 +42,7 @@ private:
     Mounts mounts_;
     Time mounts_read_{};
     std::unordered_map<std::string, Writer*> homes_;  // sinks by key
+    std::map<std::string, sys::UniqueFd> memories_;   // of sinks that will be named next
     std::set<std::string> named_;                     // since "hello"
     bool naming_ = false;
     std::size_t undrained_ = 0;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 namespace xsv::scribe {
 namespace {
 
@@ -33,6 +35,7 @@ Sink::Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> ta
       syslog_(syslog),
       outbox_(outbox),
       stream_(settings_.key),
+      ends_stream_(settings_.key),
       capacity_(std::max(4096, ::fcntl(pipe_.get(), F_GETPIPE_SZ)))
 {
     captured_.set_limit(static_cast<std::size_t>(settings_.capture));
@@ -43,8 +46,94 @@ void Sink::configure(SinkSettings settings, std::shared_ptr<Target> target)
     if (settings.capture == 0) add_text(capture_.rest());
     settings_ = std::move(settings);
     captured_.set_limit(static_cast<std::size_t>(settings_.capture));
+    is_in_hand_ = ledger_ != nullptr;
     target_ = std::move(target);
     if (!must_tell()) ends_.clear();
+}
+
+void Sink::adopt(std::unique_ptr<Ledger> ledger)
+{
+    ledger_ = std::move(ledger);
+    stream_.life = ledger_->life();
+    stream_.number = 0;
+    if (ledger_->is_new()) {
+        is_in_hand_ = true;
+        return;
+    }
+    const Ledger::State& state = ledger_->state();
+    auto captured = ledger_->captured();
+    auto chunk = ledger_->chunk();
+    if (!captured || !chunk) return give_up_ledger((captured ? chunk : captured).error());
+    stream_.number = state.number;
+    capture_.restore(state.capture_open, {state.held, state.held_size});
+    captured_.restore(state.capture_from, std::move(*captured));
+    filter_.restore(state.ansi_state, state.ansi_length);
+    lines_.restore({state.line, state.line_size}, state.line_was_full);
+    written_before_ = static_cast<std::size_t>(ledger_->written());
+    lines_before_ = ledger_->lines();
+    if (chunk->empty()) return;
+    is_in_hand_ = true;
+    look_at(*chunk);
+}
+
+void Sink::give_up_ledger(const Error& error)
+{
+    log::warn("{}: {}; a crash of the scribe would lose what it has in hand", settings_.key, error.message);
+    ledger_.reset();
+    is_in_hand_ = false;
+    stream_.begin_anew();  // a successor would count on from what the ledger has
+}
+
+/// True: nothing is in hand any more. Until its messages are in the socket they are in the ledger only.
+bool Sink::settle()
+{
+    if (!ledger_ || !is_in_hand_) return true;
+    if (!pending_.empty() || (is_telling_ && *stream_.under_way > 0)) return false;
+    Ledger::State state{};
+    state.number = stream_.number;
+    state.capture_open = capture_.is_open();
+    state.capture_from = captured_.from();
+    state.capture_end = captured_.from() + static_cast<std::int64_t>(captured_.bytes().size());
+    state.ansi_state = filter_.state();
+    state.ansi_length = filter_.length();
+    state.held_size = static_cast<std::uint32_t>(capture_.held().copy(state.held, sizeof state.held));
+    state.line_size = static_cast<std::uint32_t>(lines_.partial().copy(state.line, sizeof state.line));
+    state.line_was_full = lines_.was_full();
+    if (auto closed = ledger_->close(state, captured_.bytes()); !closed) give_up_ledger(closed.error());
+    is_in_hand_ = false;
+    return true;
+}
+
+/// Of the pipe, or of what lies in the ledger. Empty: there is nothing.
+Result<std::string> Sink::next_chunk()
+{
+    std::size_t most = Target::kChunk;
+    if (is_shared()) most = std::max(most, static_cast<std::size_t>(waiting()));
+    if (!ends_.empty()) most = std::min(most, static_cast<std::size_t>(ends_.front() - read_));
+    if (ledger_) {
+        const auto filled = ledger_->fill(pipe_.get(), most);
+        if (filled && *filled == 0) return std::string();
+        if (filled) {
+            is_in_hand_ = true;
+            return ledger_->chunk();
+        }
+        give_up_ledger(filled.error());
+    }
+    std::string bytes(most, '\0');
+    const ssize_t length = ::read(pipe_.get(), bytes.data(), most);
+    bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+    return bytes;
+}
+
+Target::Moved Sink::deliver(Time now)
+{
+    if (!ledger_) return target_->write(pending_, now);
+    if (auto offered = ledger_->offer(pending_); !offered) {
+        give_up_ledger(offered.error());
+        return target_->write(pending_, now);
+    }
+    is_in_hand_ = true;
+    return target_->write_from(ledger_->fd(), pending_, now);
 }
 
 bool Sink::has_same_pipe(int fd) const
@@ -131,26 +220,24 @@ Sink::Turn Sink::copy(Time now, bool is_usable)
 {
     std::int64_t taken = 0;
     if (pending_.empty()) {
-        if (must_tell() && is_telling_ && !outbox_.has_room()) return Turn::held;
-        static thread_local std::string buffer(Target::kChunk, '\0');
-        if (is_shared()) buffer.resize(std::max(buffer.size(), static_cast<std::size_t>(waiting())));
-        std::size_t most = buffer.size();
-        if (!ends_.empty()) most = std::min(most, static_cast<std::size_t>(ends_.front() - read_));
-        const ssize_t length = ::read(pipe_.get(), buffer.data(), most);
-        if (length <= 0) return moved(0);
-        taken = length;
-        look_at({buffer.data(), static_cast<std::size_t>(length)});
-        read_ += must_tell() ? length : 0;
+        if (!settle() || (must_tell() && is_telling_ && !outbox_.has_room())) return Turn::held;
+        const auto chunk = next_chunk();
+        if (!chunk) give_up_ledger(chunk.error());
+        if (!chunk || chunk->empty()) return moved(0);
+        taken = static_cast<std::int64_t>(chunk->size());
+        look_at(*chunk);
+        read_ += must_tell() ? taken : 0;
         tell_ends();
     }
     while (target_ && !pending_.empty()) {
-        const Target::Moved done = is_usable ? target_->write(pending_, now) : Target::Moved{};
+        const Target::Moved done = is_usable ? deliver(now) : Target::Moved{};
         pending_.erase(0, static_cast<std::size_t>(done.bytes));
         if (done.bytes > 0) continue;
         moved(taken);
         return done.would_block ? Turn::wait : refused(now);
     }
     pending_.clear();
+    settle();
     return taken > 0 ? moved(taken) : Turn::more;
 }
 
@@ -181,7 +268,7 @@ void Sink::tell_ends()
 {
     for (; !ends_.empty() && ends_.front() <= read_; ends_.pop_front()) {
         release();
-        outbox_.ended(stream_);
+        outbox_.ended(ends_stream_);
     }
 }
 
@@ -191,6 +278,7 @@ void Sink::release()
     add_text(capture_.rest());
     captured_.take();
     if (settings_.strip_ansi) add(filter_.rest());
+    is_in_hand_ = ledger_ != nullptr;
 }
 
 void Sink::add_text(std::string_view text)
@@ -204,11 +292,16 @@ void Sink::add_text(std::string_view text)
 /// The manual's rule, unlike Supervisor's (bug B4): what is captured is no output.
 void Sink::add(std::string_view text)
 {
-    pending_ += text;
+    const std::size_t known = std::min(written_before_, text.size());
+    written_before_ -= known;
+    pending_ += text.substr(known);
     if (settings_.events && !settings_.listener && is_telling_) outbox_.output(stream_, text);
     if (!settings_.syslog) return;
     lines_.feed(text, [this](std::string_view line) {
-        if (!to_syslog(line))
+        if (lines_before_ > 0) return void(--lines_before_);
+        const bool sent = to_syslog(line);
+        if (ledger_) ledger_->note_line();
+        if (!sent)
             lost_ += target_ ? 0 : static_cast<std::int64_t>(line.size());
     });
 }
@@ -224,6 +317,7 @@ Sink::Turn Sink::refused(Time)
     if (settings_.on_full == OnFull::block) return Turn::later;
     if (!pending_.empty()) {
         const auto bytes = static_cast<std::int64_t>(pending_.size());
+        if (ledger_) ledger_->skip(pending_.size());
         pending_.clear();
         bytes_ -= bytes;  // moved() had counted them
         lost_ += bytes;
@@ -256,8 +350,9 @@ void Sink::finish()
 {
     release();
     lines_.flush([this](std::string_view line) { to_syslog(line); });
-    if (target_ && !pending_.empty()) target_->write(pending_, BootClock::now());
+    if (target_ && !pending_.empty()) deliver(BootClock::now());
     pending_.clear();
+    settle();
 }
 
 }  // namespace xsv::scribe

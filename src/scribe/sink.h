@@ -10,6 +10,7 @@
 #include "event/loop.h"
 #include "scribe/ansi.h"
 #include "scribe/capture.h"
+#include "scribe/ledger.h"
 #include "scribe/lines.h"
 #include "scribe/outbox.h"
 #include "scribe/settings.h"
@@ -20,10 +21,11 @@ namespace xsv::scribe {
 
 /// One pipe and where its bytes go.
 ///
-/// splice moves and consumes in one step, so a scribe that is killed loses and doubles nothing. Only where bytes must
-/// be looked at (escape sequences, syslog, capture, the engine) or the target cannot splice are they read, at most one
-/// chunk ahead: that much a killed scribe loses of such a sink, plus an unfinished capture and what the engine has not
-/// yet taken (Outbox). Nothing comes twice.
+/// splice moves and consumes in one step, so a scribe that is killed loses and doubles nothing. Where bytes must be looked
+/// at (escape sequences, syslog, capture, the engine) a Ledger has them until all that was made of them is in the file or in
+/// the engine's socket, and a killed scribe's successor goes on there; one line may go to syslog twice, and what was
+/// written last to a target that is no file or cannot splice. Only without a ledger (no memory for one, or the log has just
+/// moved to another filesystem) is a chunk lost with the scribe.
 class Sink {
 public:
     enum class Turn {
@@ -42,6 +44,9 @@ public:
     Sink(sys::UniqueFd pipe, SinkSettings settings, std::shared_ptr<Target> target, log::Syslog& syslog,
          Outbox& outbox);
 
+    /// What a former scribe had in hand comes first. A used ledger is only for a new sink.
+    void adopt(std::unique_ptr<Ledger> ledger);
+    bool has_ledger() const { return ledger_ != nullptr; }
     void configure(SinkSettings settings, std::shared_ptr<Target> target);
     Turn turn(Time now);
     void give_up_waiting(Time now);  ///< the target took nothing for too long: on_full decides from now on
@@ -76,6 +81,10 @@ public:
 private:
     Turn take(Time now);
     Turn copy(Time now, bool is_usable);
+    Result<std::string> next_chunk();
+    Target::Moved deliver(Time now);
+    bool settle();
+    void give_up_ledger(const Error& error);
     std::int64_t waiting() const;
     Turn refused(Time now);
     bool to_syslog(std::string_view line);
@@ -95,10 +104,14 @@ private:
     std::shared_ptr<Target> target_;  // may be absent: syslog only, or nowhere
     log::Syslog& syslog_;
     Outbox& outbox_;
-    Stream stream_;
+    Stream stream_, ends_stream_;  // ends have numbers of their own: a successor does not know of them
     bool is_telling_ = true;
     Capture capture_;
     CaptureBuffer captured_;
+    std::unique_ptr<Ledger> ledger_;
+    bool is_in_hand_ = false;           // the ledger has a chunk, or a state, that is not closed
+    std::size_t written_before_ = 0;    // by a former scribe, of the text that comes next
+    std::uint32_t lines_before_ = 0;    // the same, of the lines
     std::int64_t read_ = 0;          // bytes, of a sink that tells
     std::deque<std::int64_t> ends_;  // of processes, counted like read_
     AnsiFilter filter_;

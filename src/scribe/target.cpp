@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -225,11 +226,29 @@ Target::Moved Target::write(std::string_view bytes, Time now)
     }
     if (done < 0 && (errno == EAGAIN || errno == EINTR)) return {0, false, true};
     if (done <= 0) return failed(done < 0 ? errno : ENOSPC, now);
+    return written(done, now);
+}
+
+Target::Moved Target::write_from(int memory, std::string_view bytes, Time now)
+{
+    if (kind_ == Kind::regular && ::lseek(fd_.get(), size_, SEEK_SET) == size_) {
+        const ssize_t done = ::sendfile(fd_.get(), memory, nullptr, bytes.size());
+        if (done < 0 && (errno == EAGAIN || errno == EINTR)) return {0, false, true};
+        if (done > 0) return written(done, now);
+        if (done == 0 || (errno != EINVAL && errno != ENOSYS)) return failed(done < 0 ? errno : ENOSPC, now);
+    }
+    const Moved moved = write(bytes, now);
+    if (moved.bytes > 0) ::lseek(memory, moved.bytes, SEEK_CUR);
+    return moved;
+}
+
+Target::Moved Target::written(std::int64_t bytes, Time now)
+{
     error_.clear();
-    size_ += done;
+    size_ += bytes;
     rotate_if_full(now);
     if (on_growth) on_growth();
-    return {done, false, false};
+    return {bytes, false, false};
 }
 
 void Target::rotate_if_full(Time now)

@@ -35,6 +35,9 @@ public:
     bool is_usable(Time now);
     Moved take_from(int pipe, std::size_t most, Time now);  ///< moves without looking, by splice
     Moved write(std::string_view bytes, Time now);          ///< for bytes that had to be looked at
+    /// The same bytes, which stand in `memory` at its position: that moves on with what was written, in one step where the
+    /// filesystem can do it.
+    Moved write_from(int memory, std::string_view bytes, Time now);
     bool splices() const { return kind_ == Kind::regular || kind_ == Kind::stream; }
     bool is_regular() const { return kind_ == Kind::regular || kind_ == Kind::regular_copy; }
 
@@ -61,6 +64,7 @@ private:
     bool tell_lost();
     void rotate_if_full(Time now);
     Moved failed(int error, Time now);
+    Moved written(std::int64_t bytes, Time now);
 
     std::string file_;
     std::int64_t maxbytes_ = 0;

@@ -76,7 +76,17 @@ std::shared_ptr<Target> Writer::target_for(const SinkSettings& settings)
     return target;
 }
 
-void Writer::set_sink(const SinkSettings& settings, sys::UniqueFd pipe)
+void Writer::give_ledger(Sink& sink, sys::UniqueFd memory, bool may_be_used)
+{
+    if (!memory || sink.has_ledger()) return;
+    auto ledger = Ledger::open(std::move(memory));
+    if (!ledger)
+        log::warn("{}: {}; a crash of the scribe would lose what it has in hand", sink.settings().key, ledger.error().message);
+    else if ((*ledger)->is_new() || may_be_used)
+        sink.adopt(std::move(*ledger));
+}
+
+void Writer::set_sink(const SinkSettings& settings, sys::UniqueFd pipe, sys::UniqueFd memory)
 {
     const auto known = named_.find(settings.key);
     if (known != named_.end()) {
@@ -84,6 +94,7 @@ void Writer::set_sink(const SinkSettings& settings, sys::UniqueFd pipe)
         if (!pipe || sink.has_same_pipe(pipe.get())) {
             if (!(sink.settings() == settings)) {
                 sink.configure(settings, target_for(settings));
+                give_ledger(sink, std::move(memory), false);
                 set_mode(sink, Sink::Mode::idle);
                 serve(sink);
             }
@@ -101,7 +112,9 @@ void Writer::set_sink(const SinkSettings& settings, sys::UniqueFd pipe)
     // Supervisor.
     if (added.target()) added.target()->is_usable(loop_->now());
     followers_.attach(settings.file);
+    give_ledger(added, std::move(memory), true);
     set_mode(added, Sink::Mode::watched);
+    if (added.has_ledger()) serve(added);  // what a former scribe had in hand
     tell_stats(added);
 }
 

@@ -28,7 +28,7 @@ public:
     void post(std::function<void(Writer&)> call);
     void stop();  ///< ends the thread; only when it is known not to hang
 
-    void set_sink(const SinkSettings& settings, sys::UniqueFd pipe);
+    void set_sink(const SinkSettings& settings, sys::UniqueFd pipe, sys::UniqueFd memory);
     void drop_sink(const std::string& key);    ///< writes what is in the pipe, then closes it
     void forget_sink(const std::string& key);  ///< another writer has the pipe
     void end_of_process(const std::string& key);
@@ -40,6 +40,7 @@ public:
 private:
     std::shared_ptr<Target> known_target(const std::string& file) const;
     std::shared_ptr<Target> target_for(const SinkSettings& settings);
+    void give_ledger(Sink& sink, sys::UniqueFd memory, bool may_be_used);
     void serve(Sink& sink);
     void set_mode(Sink& sink, Sink::Mode mode);
     void tick();

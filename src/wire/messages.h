@@ -23,6 +23,7 @@
 ///   engine -> scribe {type:"sink", key, file, maxbytes, backups, syslog:bool, syslog_priority:int, name, strip_ansi:bool, on_full:"drop"|"block",
 ///                     uid, gid, mode, capture:int (bytes; 0 = off), events:bool, listener:bool} + read end of the pipe
 ///                     (O_RDWR, never at end of file). file: absolute path, "" = none.
+///   engine -> scribe {type:"memory", key} + memory that outlives the scribe    optional, before "sink": for what it has in hand
 ///   engine -> scribe {type:"drop", key}                      drain what is there, then close
 ///   engine -> scribe {type:"ready"} {type:"reopen"} {type:"shutdown"}   (shutdown: drain everything, then exit 0)
 ///   engine -> scribe {type:"read", id, file, offset, length}         Supervisor's readLog rules
@@ -43,8 +44,8 @@
 ///                     These three have life:int and number:int besides: one that comes again has the same numbers again, those of
 ///                     a stream rise as long as its life is the same.
 ///                     While the engine does not take these, the pipes of such sinks are left alone: nothing is thrown away.
-///                     What a killed engine has not taken, the next one finds in the channel; what a killed scribe had in hand
-///                     (scribe/sink.h) is lost.
+///                     What a killed engine has not taken, the next one finds in the channel; what a killed scribe had in hand,
+///                     the next one finds in the memory (scribe/ledger.h).
 
 namespace xsv::wire {
 

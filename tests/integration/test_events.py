@@ -24,7 +24,8 @@ def program(name, *settings, command="/bin/sleep 1000"):
 def recorded(daemon, name="ear"):
     """[[header, payload], ...] of what the listener got so far."""
     path = daemon.dir / f"{name}.events"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def shown(daemon, name="ear"):
@@ -309,6 +310,30 @@ class Crashes(xsvd.TestCase):
         self.assertEventually(lambda: len(recorded(daemon)) >= most, "all come")
         bodies = [payload.split("\n", 1)[1] for _, payload in recorded(daemon)]
         self.assertEqual([(body.split(" ", 1)[0], len(body.split(" ", 1)[1])) for body in bodies], [(str(n), size) for n in range(most)])
+
+    def test_a_killed_scribe_has_lost_and_doubled_nothing(self):
+        most = 3000
+        text = (f"import os, time\nfor n in range({most}):\n"
+                " os.write(1, b'line %04d \\x1b[1mbold\\x1b[0m\\n' % n)\n"
+                " if n % 30 == 0: os.write(1, b'<!--XSUPERVISOR:BEGIN-->%d <!--XSUPER' % n); time.sleep(0.02); os.write(1, b'VISOR:END-->')\n"
+                "time.sleep(1000)")
+        talk = self.folder() / "talk.py"
+        talk.write_text(text, encoding="utf-8")
+        daemon = self.daemon(listener("ear", "PROCESS_COMMUNICATION,PROCESS_LOG", "buffer_size = 10000", "stdout_logfile = NONE")
+                             + program("web", "stdout_capture_maxbytes = 1MB", "stdout_logfile = @DIR@/web.log", "stdout_events_enabled = true",
+                                       command=f"/usr/bin/python3 -I -S {talk}"), supervisord="strip_ansi = true")
+        for _ in range(8):
+            scribe = daemon.roles()["scribe"]
+            os.kill(scribe, signal.SIGKILL)
+            self.assertEventually(lambda: daemon.roles().get("scribe", scribe) != scribe, "another one")
+        wanted = "".join(f"line {n:04} bold\n" for n in range(most))
+        self.assertEventually(lambda: (daemon.dir / "web.log").read_text().endswith(wanted[-15:]), "all is written")
+        self.assertEqual((daemon.dir / "web.log").read_text(), wanted)
+
+        def told(kind):
+            return [payload.split("\n", 1)[1] for header, payload in recorded(daemon) if header["eventname"] == kind]
+        self.assertEventually(lambda: "".join(told("PROCESS_LOG_STDOUT")) == wanted, "the listener is told all of it")
+        self.assertEqual(told("PROCESS_COMMUNICATION_STDOUT"), [f"{n} " for n in range(0, most, 30)])
 
     def test_a_killed_scribe_leaves_the_conversation_intact(self):
         daemon = self.daemon(listener("ear", "REMOTE_COMMUNICATION"))

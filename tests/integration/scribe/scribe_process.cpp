@@ -163,8 +163,9 @@ void ScribeProcess::send(wire::Value message, int fd)
     REQUIRE(sent);
 }
 
-void ScribeProcess::sink(const std::string& key, const std::string& file, int pipe, const SinkOptions& options)
+void ScribeProcess::sink(const std::string& key, const std::string& file, int pipe, const SinkOptions& options, int memory)
 {
+    if (memory >= 0) send(wire::Value::Struct{{"type", "memory"}, {"key", key}}, memory);
     send(wire::Value::Struct{{"type", "sink"},
                              {"key", key},
                              {"file", file},

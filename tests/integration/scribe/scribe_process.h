@@ -67,7 +67,7 @@ public:
     pid_t pid() const { return pid_; }
 
     void send(wire::Value message, int fd = -1);
-    void sink(const std::string& key, const std::string& file, int pipe, const SinkOptions& options = {});
+    void sink(const std::string& key, const std::string& file, int pipe, const SinkOptions& options = {}, int memory = -1);
     void hello() { send(wire::Value::Struct{{"type", "hello"}, {"generation", 1}}); }
     void ready() { send(wire::Value::Struct{{"type", "ready"}}); }
     /// Sends a request with a new id and returns the reply.

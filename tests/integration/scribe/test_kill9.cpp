@@ -5,6 +5,8 @@
 #include <fstream>
 #include <random>
 
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,6 +79,102 @@ TEST_CASE("a scribe killed hundreds of times loses and doubles nothing", "[scrib
     CHECK(kills >= 100);
     CHECK(wrong == 0);
     CHECK(expected == kLines);
+}
+
+namespace {
+
+constexpr long kLooked = 100'000;
+
+std::string captured_text(long n)
+{
+    return "captured " + std::to_string(n) + " " + std::string(n % 500 == 0 ? 100'000 : 300, 'c');
+}
+
+/// The same, in colours; and now and then something for the engine, in pieces.
+pid_t write_coloured_lines(int pipe)
+{
+    const pid_t pid = ::fork();
+    if (pid != 0) return pid;
+    const auto write = [pipe](std::string_view text) {
+        if (::write(pipe, text.data(), text.size()) != static_cast<ssize_t>(text.size())) ::_exit(1);
+    };
+    char line[80];
+    for (long n = 0; n < kLooked; ++n) {
+        const int length = std::snprintf(line, sizeof line, "line %08ld \x1b[31mabcdefghijkl\x1b[0mmnopqrstuvwxyz\n", n);
+        write({line, 21});  // in the middle of a sequence
+        write({line + 21, static_cast<std::size_t>(length) - 21});
+        if (n % 100 == 0) {
+            const std::string text = "<!--XSUPERVISOR:BEGIN-->" + captured_text(n) + "<!--XSUPERVISOR:END-->";
+            write(std::string_view(text).substr(0, 10));
+            write(std::string_view(text).substr(10, 200));
+            if (n % 1000 == 0) ::usleep(3000);
+            write(std::string_view(text).substr(210));
+        }
+        if (n % 50 == 0) ::usleep(500);
+    }
+    ::_exit(0);
+}
+
+}  // namespace
+
+TEST_CASE("nor does it of what it has to look at", "[scribe][kill]")
+{
+    Directory directory;
+    const std::string file = directory / "log";
+    Pipe pipe(64 * 1024);
+    const sys::UniqueFd memory(::memfd_create("memory", MFD_CLOEXEC));  // as the guardian has it
+    SinkOptions options;
+    options.strip_ansi = true;
+    options.capture = 1 << 20;
+    options.events = true;
+    ScribeProcess scribe;
+    const pid_t program = write_coloured_lines(pipe.program.get());
+    std::mt19937 random(7);
+    int kills = 0;
+    std::int64_t seen = 0;
+    bool ended = false;
+    const auto at_work = [&] {
+        int status = 0;
+        ended = ended || ::waitpid(program, &status, WNOHANG) == program;
+        return ended || size_of(file) > seen;
+    };
+    while (!ended) {
+        scribe.hello();
+        scribe.sink("p:stdout", file, pipe.held.get(), options, memory.get());
+        scribe.ready();
+        REQUIRE(scribe.until(at_work));
+        scribe.idle(static_cast<int>(random() % 6));
+        scribe.kill();
+        seen = size_of(file);
+        ++kills;
+        scribe.start();
+    }
+    scribe.hello();
+    scribe.sink("p:stdout", file, pipe.held.get(), options, memory.get());
+    scribe.ready();
+    REQUIRE(scribe.until([&] { return pipe.waiting() == 0; }));
+    REQUIRE(scribe.finish() == 0);
+    scribe.idle(10);
+
+    std::ifstream in(file);
+    std::string line;
+    long expected = 0, wrong = 0;
+    while (std::getline(in, line)) {
+        long number = -1;
+        if (line.size() != 40 || std::sscanf(line.c_str(), "line %8ld", &number) != 1 || number != expected) ++wrong;
+        expected = number + 1;
+    }
+    WARN(kills << " kills of a scribe at work, " << expected << " lines, " << scribe.captured["p:stdout"].size() << " captured texts");
+    CHECK(kills >= 50);
+    CHECK(wrong == 0);
+    CHECK(expected == kLooked);
+    CHECK(scribe.output["p:stdout"] == content(file));
+    std::vector<std::string> texts;
+    for (long n = 0; n < kLooked; n += 100) texts.push_back(captured_text(n));
+    CHECK((scribe.captured["p:stdout"] == texts));
+    struct stat status {};
+    REQUIRE(::fstat(memory.get(), &status) == 0);
+    CHECK(status.st_blocks * 512 < 8 << 20);
 }
 
 TEST_CASE("programs that share a file tear and lose no line", "[scribe]")
