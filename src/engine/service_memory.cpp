@@ -83,7 +83,8 @@ void Service::take_over_process()
         for (const Action& action : resume(policy_, state_, now)) perform(action);
         if (policy_.activation == config::Activation::OnDemand) watch_idle();
     } else if (slot.exit_pending != 0) {
-        // Its end was written down, and the engine died before drawing the consequences.
+        // Its end was written down, and the engine died before drawing the consequences; it may not have noted the beginning.
+        if (std::holds_alternative<Spawning>(state_) && pid > 0) hand(Adopted{now, pid, from_nanoseconds(slot.started_boot)});
         on_exit({slot.exit_sequence, pid, slot.exit_code, slot.exit_status});
     } else if (std::holds_alternative<Spawning>(state_)) {
         slot.state.store(static_cast<std::uint32_t>(SlotState::Idle), std::memory_order_release);

@@ -43,6 +43,21 @@ class Signals(xsvd.TestCase):
         daemon.wait_until_ready()
         self.assertEqual((daemon.pid_of("sleeper"), xsvd.listener_inode(port)), (pid, inode))
 
+    def test_an_engine_that_dies_between_a_start_and_its_end_leaves_no_process_behind(self):
+        daemon = self.daemon("""
+            [program:brief]
+            command = /bin/true
+            socket = unix:@DIR@/brief.sock
+            startsecs = 0""")
+        xsvd.connect(str(daemon.dir / "brief.sock")).close()   # nobody takes the caller: it is started again and again
+        for _ in range(4):   # a fifth within a minute would be hold mode
+            daemon.wait_for_log("exited: brief")
+            old = daemon.engine()
+            os.kill(old, signal.SIGKILL)
+            daemon.wait_for_engine(other_than=old)
+            seen = len(daemon.read_log())
+            self.assertEventually(lambda seen=seen: "exited: brief" in daemon.read_log()[seen:], "it is started again by the next engine")
+
     def test_a_dead_scribe_and_a_dead_web_are_replaced(self):
         daemon = self.daemon("""
             [program:clock]
