@@ -296,6 +296,30 @@ class Files(xsvd.TestCase):
         self.assertEventually(lambda: "err 500" in daemon.ctl("tail", "out", "stderr").out, "everything is written")
         self.assertEqual([p.name for p in daemon.dir.glob("out.log*")], ["out.log"])
 
+    def test_a_link_that_is_our_own_leads_to_the_file(self):
+        folder = self.folder()
+        folder.chmod(0o755)
+        (folder / "data").mkdir()
+        for link, target in (("app.log", folder / "data" / "app.log"), ("xsvd.log", "data/xsvd.log")):
+            (folder / link).symlink_to(target)
+        daemon = self.daemon(output("out", "line", 1, "stdout_logfile = @DIR@/app.log", "stdout_logfile_maxbytes = 4",
+                                    "stdout_logfile_backups = 2"), folder=folder)
+        self.assertEventually(lambda: read(folder / "data" / "app.log.1") == "line 1\n", "copies stand beside the file")
+        self.assertEqual(daemon.ctl("clear", "out").out, "out: cleared\n")
+        self.assertTrue((folder / "app.log").is_symlink() and (folder / "xsvd.log").is_symlink())
+        self.assertIn("spawned: 'out'", read(folder / "data" / "xsvd.log"))
+        self.assertIn("spawned: 'out'", daemon.rpc.readLog(0, 0))
+
+    def test_a_link_that_others_could_have_made_is_not_followed(self):
+        folder = self.folder()
+        (folder / "open").mkdir()
+        (folder / "open").chmod(0o777)
+        (folder / "victim").write_text("precious", encoding="ascii")
+        (folder / "open" / "app.log").symlink_to(folder / "victim")
+        daemon = self.daemon(output("out", "line", 1, "stdout_logfile = @DIR@/open/app.log"), folder=folder)
+        daemon.wait_for_log("app.log: is a link")
+        self.assertEqual(read(folder / "victim"), "precious")
+
     def test_auto_and_none(self):
         daemon = self.daemon(output("auto", "line", 2) + output("none", "line", 2, "stdout_logfile = NONE", "stderr_logfile = NONE"))
         info = daemon.info("auto")
@@ -367,6 +391,19 @@ class Sinks(xsvd.TestCase):
         self.assertEventually(lambda: b"to-stdout 1\nto-stdout 2\nto-stdout 3\n" in daemon.stdout, "the daemon's stdout has it")
         self.assertEventually(lambda: b"err 3\n" in daemon.stdout, "the daemon's stderr has it")
 
+    @unittest.skipUnless(xsvd.is_root(), "needs links that belong to root")
+    def test_every_name_of_stdout_and_stderr(self):
+        folder = self.folder()
+        folder.chmod(0o755)
+        (folder / "access.log").symlink_to("/dev/stdout")   # as images of nginx have it
+        names = ("/dev/fd/1", "/proc/self/fd/1", f"{folder}/access.log", "/dev/fd/2", "/proc/self/fd/2")
+        daemon = self.daemon("".join(output(f"out{n}", f"to-{n}", 2, f"stdout_logfile = {name}", "stdout_logfile_maxbytes = 0",
+                                            "stderr_logfile = NONE") for n, name in enumerate(names)), folder=folder)
+        for n, name in enumerate(names):
+            self.assertEventually(lambda n=n: f"to-{n} 1\nto-{n} 2\n".encode() in daemon.stdout, f"what goes to {name} arrives")
+        self.assertTrue((folder / "access.log").is_symlink())
+        self.assertEqual(daemon.ctl("clear", "out2").out, "out2: cleared\n")
+        self.assertTrue((folder / "access.log").is_symlink())
 
     def test_what_is_no_file_is_never_rotated(self):   # B14
         daemon = self.daemon(output("out", "line", 1000, "stdout_logfile = /dev/stdout", "stdout_logfile_maxbytes = 100"))
