@@ -195,17 +195,18 @@ stdout_logfile_backups = 2
 ])
 
 
-def mode_of_socket(sandbox):
-    return oct(stat.S_IMODE(os.stat(sandbox.socket).st_mode))
+def modes_of_sockets(sandbox):
+    found = [os.stat(os.path.join(sandbox.folder, name)) for name in ("ctl.sock", "second.sock")]
+    return [(oct(stat.S_IMODE(each.st_mode)), each.st_uid, each.st_gid) for each in found]
 
 
-# T41: the mode. T42: a section whose name goes on is a server, too.
+# T41: the mode, and the owner. T42: a section whose name goes on is a server, too.
 servers = (PROGRAMS + """
 [unix_http_server:second]
 file = @DIR@/second.sock
 chmod = 0770
-""", ALL_UP + [
-    Look(mode_of_socket),
+""" + ("chown = nobody:nogroup\n" if os.geteuid() == 0 else ""), ALL_UP + [
+    Look(modes_of_sockets),
     Step("-s", "unix://@DIR@/second.sock", "-u", "", "-p", "", "status", "sleeper"),
     Step("open", "unix://@DIR@/second.sock"),
 ])

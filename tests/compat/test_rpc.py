@@ -7,6 +7,7 @@ import concurrent.futures
 import html.parser
 import re
 import socket
+import subprocess
 import time
 import urllib.parse
 import xmlrpc.client
@@ -31,6 +32,10 @@ autostart = false
 [program:missing]
 command = /no/such/cmd
 autostart = false
+
+[program:hopeless]
+command = /no/such/cmd
+startretries = 1000
 
 [program:noexec]
 command = @DIR@/s.conf
@@ -84,6 +89,11 @@ startsecs = 0
 stdout_logfile = @DIR@/writer.log
 stderr_logfile = @DIR@/writer.err
 
+[program:clerk]
+command = cat
+startsecs = 0
+stdout_logfile = @DIR@/clerk.log
+
 [program:merged]
 command = sh -c 'echo out; echo err >&2; exec sleep 1000'
 startsecs = 0
@@ -127,7 +137,7 @@ stdout_syslog = true
 serverurl = http://localhost:1
 environment = A="1"
 """
-UP = ["sleeper", "many:many_00", "many:many_01", "many:many_02", "grp:ga", "grp:gb", "nolog", "writer", "merged", "odd"]
+UP = ["sleeper", "many:many_00", "many:many_01", "many:many_02", "grp:ga", "grp:gb", "nolog", "writer", "clerk", "merged", "odd"]
 LOGS = {"writer.log": "0123456789", "writer.err": "abc", "merged.log": "err", "odd.log": "d"}
 
 
@@ -409,7 +419,7 @@ class Methods(RpcCase):
 
     def test_reading_logs(self):
         bounds = ((0, 0), (0, 4), (4, 0), (4, 3), (8, 50), (20, 0), (20, 5), (-4, 0), (-40, 0), (-4, 2), (0, -1), (3, -1),
-                  (0, 5), (5, 5), (10, 0), (12, 3), (10, 5), (2, 20))
+                  (0, 5), (5, 5), (10, 0), (12, 3), (10, 5), (2, 20), (4, 4), (3, 5), (0, 8), (8, 0), (7, 1), (-8, 0), (-9, 0))
         for method in ("readProcessStdoutLog", "readProcessLog", "tailProcessStdoutLog", "tailProcessLog"):
             for offset, length in bounds:
                 self.supervisor(method, "merged", offset, length)
@@ -420,6 +430,10 @@ class Methods(RpcCase):
         for method in ("readProcessStderrLog", "tailProcessStderrLog"):
             for name in ("writer", "merged", "nolog", "never-started", "nosuch", "grp", "grp:*", "odd", "ga"):
                 self.supervisor(method, name, 0, 2)
+
+        for method in ("readLog", "readMainLog"):
+            for offset, length in ((0, 4), (0, 1), (10**8, 0), (10**8, 5), (0, -1), (-4, 2)):   # it begins with the year
+                self.supervisor(method, offset, length)
 
     def test_numbers_are_read_as_leniently(self):
         for method in ("readProcessStdoutLog", "tailProcessStdoutLog"):
@@ -459,8 +473,18 @@ class Methods(RpcCase):
                 self.both(lambda sandbox: sandbox.wait_for_state(name, "FATAL"))
             if name != "dies":   # whether it is up for a moment is a matter of luck
                 self.supervisor("startProcess", name, False)
+        self.both(lambda sandbox: sandbox.wait_for_state("baddir", "FATAL"))
         for name in ("dies", "baddir", "missing"):
             self.supervisor("getProcessInfo", name)
+
+    def test_what_never_had_a_process(self):
+        self.both(lambda sandbox: sandbox.wait_for_state("hopeless", "BACKOFF"))
+        self.supervisor("getProcessInfo", "hopeless")
+        self.supervisor("signalProcess", "hopeless", "CONT")
+        self.supervisor("sendProcessStdin", "hopeless", "x")
+        self.supervisor("startProcess", "hopeless")
+        self.supervisor("stopProcess", "hopeless")
+        self.supervisor("getProcessInfo", "hopeless")
 
     def test_a_wait_that_is_no_boolean(self):
         for wait, state in (("<string></string>", "STARTING"), ("<string>false</string>", "RUNNING"), ("<boolean>0</boolean>", "STARTING"),
@@ -559,6 +583,9 @@ class Http(RpcCase):
             self.check(get(path), differs="location", status=301)
         for path in ("/status.html", "/logtail"):
             self.check(get(path), differs="error-page", status=404)
+        for query in ("?action=nosuch", "?action=start", "?action=stop&processname="):
+            self.check(get("/" + query), differs="error-page", status=400)
+        self.check(get("/?action=refresh"), differs="location", status=303)
 
     def test_files(self):
         for path in ("/stylesheets/supervisor.css", "/images/state0.gif", "/images/icon.png"):
@@ -583,6 +610,8 @@ class Http(RpcCase):
         for path in ("/nosuch", "/stylesheets/nosuch", "/logtail/writer"):
             self.check(post(path, b"a=b"))
         self.check(post("/ok.html", b"a=b"))
+        for path in ("/", "/index.html", "/tail.html", "/tail.html?processname=nosuch"):
+            self.check(post(path, b"x=y"), differs="own-page", status=200)
         for path, status in (("/RPC2", 400), ("/nosuch", 404), ("/ok.html", 200), ("/", 200), ("/logtail/writer", 400)):
             self.check(get(path, method="HEAD"), differs="head", status=status)
             self.check(get(path, method="DELETE"), differs="error-page", status=400)
@@ -617,7 +646,9 @@ class Http(RpcCase):
 
     def test_passwords(self):
         for request in (get("/ok.html", credentials=False), post("/RPC2", self.BODY, credentials=False),
-                        get("/nosuch", credentials=False), get("/ok.html", credentials=False, version="1.1")):
+                        get("/nosuch", credentials=False), get("/ok.html", credentials=False, version="1.1"),
+                        *(get(path, credentials=False) for path in (
+                            "/RPC2", "/", "/tail.html", "/logtail", "/logtail/writer", "/mainlogtail", "/stylesheets/supervisor.css"))):
             self.check(request)
         for given in ("Basic " + _basic(USER, "wrong"), "Basic " + _basic("nobody", PASSWORD), "Digest x", "Basic",
                       "Bearer " + _basic(USER, PASSWORD), "basic " + _basic(USER, PASSWORD), "BASIC " + _basic(USER, PASSWORD),
@@ -631,17 +662,39 @@ class Http(RpcCase):
                         get("/ok.html", version="2.0"), get("/ok.html").replace(b"Host: localhost\r\n", b"").replace(b"1.0", b"1.1")):
             self.check(request, differs="strict", status=400)
 
+    def stream(self, sandbox, client, path, end):
+        """Its head, and what follows up to `end`."""
+        head = client.send(get(path, version="1.1") + b"\r\n").until(b"\r\n\r\n")
+        return self.mask_answer(sandbox, head), client.until(end)
+
     def test_log_streams(self):
-        def play(sandbox, version, *headers):
+        for path, end in (("/logtail/writer", b"3456789"), ("/logtail/wri%74er/stdout", b"3456789"), ("/logtail/writer/stderr", b"abc\r\n"),
+                          ("/logtail/grp%3Aga", b""), ("/logtail/odd/stdout", b"d\xc3\r\n"), ("/mainlogtail", b""), ("/mainlogtail/x", b""),
+                          ("/mainlogtail?x=1", b"")):
+            def play(sandbox):
+                with Client(sandbox.socket) as client:
+                    return self.stream(sandbox, client, path, end)
+            with self.subTest(path=path):
+                theirs, ours = self.both(play)
+                self.assertEqual(theirs, ours)
+
+    def test_a_stream_begins_with_the_end_and_goes_on_behind_a_clear(self):
+        def play(sandbox):
+            methods = sandbox.server().supervisor
+            methods.sendProcessStdin("clerk", "".join(f"{number:07}\n" for number in range(300)))
+            sandbox.wait_for_text("clerk.log", "0000299\n")
             with Client(sandbox.socket) as client:
-                head = client.send(get("/logtail/writer", *headers, version=version) + b"\r\n").until(b"\r\n\r\n")
-                text = client.until(b"3456789") if version == "1.1" else b""
-                if version == "1.1":
-                    sandbox.server().supervisor.sendProcessStdin("writer", "more\n")
-                    text += client.until(b"more\n\r\n")
-                return self.mask_answer(sandbox, head), text
-        theirs, ours = self.both(lambda sandbox: play(sandbox, "1.1"))
+                found = [*self.stream(sandbox, client, "/logtail/clerk", b"0000299\n\r\n")]
+                methods.sendProcessStdin("clerk", "more\n")
+                found.append(client.until(b"more\n\r\n"))
+                methods.clearProcessLogs("clerk")
+                methods.sendProcessStdin("clerk", "after\n")
+                return [*found, client.until(b"after\n\r\n")]
+        theirs, ours = self.both(play)
         self.assertEqual(theirs, ours)
+        self.assertEqual([len(theirs[1]), theirs[2:]], [len(b"400\r\n") + 1024 + 2, [b"5\r\nmore\n\r\n", b"6\r\nafter\n\r\n"]])
+
+    def test_streams_over_the_old_http(self):
         # Over HTTP/1.0 Supervisor holds everything back until there are 64 KiB.
         with Client(self.ours.socket) as client:
             client.send(get("/logtail/writer/stderr")).until(b"\r\n\r\n")
@@ -704,7 +757,8 @@ class Pages(RpcCase):
 
     def test_the_tail(self):
         for query in ("", "?processname=", "?processname=nosuch", "?processname=never-started", "?processname=nolog",
-                      "?processname=merged", "?processname=merged&limit=5", "?processname=grp:ga&limit=2000", "?processname=grp:*"):
+                      "?processname=merged", "?processname=merged&limit=5", "?processname=merged&limit=0",
+                      "?processname=merged&limit=-5", "?processname=merged&limit=x", "?processname=merged&limit=", "?processname=grp:ga&limit=2000", "?processname=grp:*"):
             with self.subTest(query=query):
                 found = []
                 for page in self.page("/tail.html" + query):
@@ -849,6 +903,27 @@ port = 127.0.0.1:@PORT@
         self.supervisor("nosuch")
         self.call("system.methodHelp", "nosuch")
         self.call("system.multicall", [{"methodName": "supervisor.getState"}])
+
+
+class Opening(CompatCase):
+    """Servers that cannot be opened."""
+
+    def test_why_a_server_cannot_be_opened(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken, Sandbox("supervisord", None) as theirs, Sandbox("xsvd", None) as ours:
+            # A folder that is missing is made by xsvd, where it can be.
+            for server in ("[unix_http_server]\nfile = /proc/x.sock",
+                           "[unix_http_server]\nfile = @DIR@/s.conf/x.sock", "[inet_http_server]\nport = 192.0.2.1:9001",
+                           f"[inet_http_server]\nport = 127.0.0.1:{taken.getsockname()[1]}"):
+                said = []
+                for sandbox in (theirs, ours):
+                    sandbox.write_config(scripts.BASE.replace("[unix_http_server]", "[ignored]") + server + "\nusername = a\npassword = b\n")
+                    done = subprocess.run([*sandbox.daemon_command(), "-n", "-c", sandbox.config], capture_output=True, text=True, timeout=60,
+                                          cwd=sandbox.folder, env=sandbox.environment(), stdin=subprocess.DEVNULL)
+                    error = re.findall("(?m)^Error: (.*)", sandbox.mask(done.stderr)) or [done.stderr]
+                    said.append((done.returncode, *error))
+                with self.subTest(server=server):
+                    self.assertEqual(said[0][0], said[1][0])
+                    self.assertTrue(said[1][1].startswith(said[0][1]), said)   # ours goes on with what and why
 
 
 class Better(CompatCase):
