@@ -237,6 +237,14 @@ class Sandbox:
         with open(self.config, "w") as file:
             file.write(self.fill(text))
 
+    def start(self, config, steps=()):
+        """Its daemon, and what is waited for then; returns itself."""
+        self.write_config(config)
+        self.start_daemon()
+        for step in steps:
+            step(self)
+        return self
+
     def daemon_command(self):
         if self.daemon == "supervisord":
             return [PYTHON, os.path.join(SUPERVISOR, "usr/bin/supervisord")]
@@ -561,8 +569,7 @@ def run_script(daemon, client, config, steps):
     """The results of a script's steps, in order."""
     results = []
     with Sandbox(daemon, client) as sandbox:
-        sandbox.write_config(config)
-        sandbox.start_daemon()
+        sandbox.start(config)
         for step in steps:
             done = step(sandbox)
             if isinstance(step, Step):

@@ -31,7 +31,8 @@ password = @PASSWORD@
 prompt = ready
 """
 
-PROGRAMS = BASE + """
+# What most configurations begin with.
+COMMON = BASE + """
 [program:sleeper]
 command = sleep 1000
 startsecs = 0
@@ -48,13 +49,9 @@ autostart = false
 [program:missing]
 command = /no/such/cmd
 autostart = false
+"""
 
-[program:many]
-command = sleep 1000
-process_name = %(program_name)s_%(process_num)02d
-numprocs = 3
-startsecs = 0
-
+GROUP = """
 [program:ga]
 command = sleep 1000
 startsecs = 0
@@ -65,6 +62,14 @@ startsecs = 0
 
 [group:grp]
 programs = ga,gb
+"""
+
+PROGRAMS = COMMON + GROUP + """
+[program:many]
+command = sleep 1000
+process_name = %(program_name)s_%(process_num)02d
+numprocs = 3
+startsecs = 0
 
 [program:a-name-that-is-longer-than-thirty-characters]
 command = sleep 1000

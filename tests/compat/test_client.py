@@ -62,8 +62,7 @@ class Advice(CompatCase):
 
     def test_wrong_password(self):
         with Sandbox("supervisord", "xsvctl") as sandbox:
-            sandbox.write_config(scripts.WITHOUT_LOGIN)
-            sandbox.start_daemon()
+            sandbox.start(scripts.WITHOUT_LOGIN)
             self.assertIn("-u and -p", sandbox.run("status").err)
             self.assertIn("password is wrong", sandbox.run("-u", "user", "-p", "x", "status").err)
 
@@ -71,10 +70,7 @@ class Advice(CompatCase):
         """The same on both daemons: bare names, clear of a group (C4), tail -f of nobody (C3), update of a broken file (C6)."""
         for daemon in ("supervisord", "xsvd"):
             with Sandbox(daemon, "xsvctl") as sandbox, self.subTest(daemon=daemon):
-                sandbox.write_config(scripts.PROGRAMS)
-                sandbox.start_daemon()
-                for step in scripts.ALL_UP:
-                    step(sandbox)
+                sandbox.start(scripts.PROGRAMS, scripts.ALL_UP)
                 for command, out, err, code in (
                         ("status ga", "grp:ga                           RUNNING   pid PID, uptime UPTIME\n", "", 0),
                         ("status many_01 nosuch", None, "", 4),
@@ -99,10 +95,7 @@ class Advice(CompatCase):
 
     def test_commands_of_ours_on_groups(self):
         with Sandbox("xsvd", "xsvctl") as sandbox:
-            sandbox.write_config(scripts.PROGRAMS)
-            sandbox.start_daemon()
-            for step in scripts.ALL_UP:
-                step(sandbox)
+            sandbox.start(scripts.PROGRAMS, scripts.ALL_UP)
             shown = sandbox.run("show", "grp:*", "ga").out
             self.assertEqual([line.split() for line in shown.splitlines() if not line.startswith(" ")],
                              [["grp:ga", "running"], ["grp:gb", "running"], ["grp:ga", "running"]])
@@ -114,10 +107,7 @@ class Advice(CompatCase):
 
     def test_commands_of_ours_on_a_real_supervisord(self):
         with Sandbox("supervisord", "xsvctl") as sandbox:
-            sandbox.write_config(scripts.PROGRAMS)
-            sandbox.start_daemon()
-            for step in scripts.ALL_UP:
-                step(sandbox)
+            sandbox.start(scripts.PROGRAMS, scripts.ALL_UP)
             for command in ("reload", "show", "check", "diff", "why sleeper"):
                 with self.subTest(command=command):
                     result = sandbox.run(command)
@@ -131,10 +121,7 @@ class Advice(CompatCase):
 
     def test_json(self):
         with Sandbox("supervisord", "xsvctl") as sandbox:
-            sandbox.write_config(scripts.PROGRAMS)
-            sandbox.start_daemon()
-            for step in scripts.ALL_UP:
-                step(sandbox)
+            sandbox.start(scripts.PROGRAMS, scripts.ALL_UP)
             rows = json.loads(sandbox.run("status", "--json").out)
             self.assertEqual(len(rows), 10)
             self.assertEqual(rows[0]["name"], "a-name-that-is-longer-than-thirty-characters")

@@ -19,81 +19,30 @@ def listener(name, events, mode="ok", *settings):
             f"events = {events}\nstartsecs = 0\n" + "".join(line + "\n" for line in settings))
 
 
+def program(name, shell, *settings, startsecs=0):
+    return (f'[program:{name}]\ncommand = /bin/sh -c "{shell}"\nautostart = false\nstartsecs = {startsecs}\n'
+            + "".join(line + "\n" for line in settings))
+
+
+ONCE, AGAIN_ONCE, OUT, ERR = "autorestart = false", "startretries = 1", "stdout_events_enabled = true", "stderr_events_enabled = true"
+CAPTURE = "stdout_capture_maxbytes = 1MB"
+
 # Programs write a little after their start: whether RUNNING or their output comes first is a matter of luck.
-EVERYTHING = BASE + listener("ear", "EVENT", "ok", "buffer_size = 500") + """
-[program:calm]
-command = sleep 1000
-startsecs = 0
-
-[program:job]
-command = /bin/sh -c "exit 3"
-autostart = false
-startsecs = 0
-autorestart = false
-exitcodes = 3
-
-[program:odd]
-command = /bin/sh -c "exit 4"
-autostart = false
-startsecs = 0
-autorestart = false
-
-[program:hasty]
-command = /bin/sh -c "exit 1"
-autostart = false
-startsecs = 5
-startretries = 1
-
-[program:talker]
-command = /bin/sh -c "sleep 0.5; printf hello; sleep 1000"
-autostart = false
-startsecs = 0
-stdout_events_enabled = true
-
-[program:binary]
-command = /bin/sh -c "sleep 0.5; printf '\\\\377\\\\376x' >&2; sleep 1000"
-autostart = false
-startsecs = 0
-stderr_events_enabled = true
-
-[program:teller]
-command = /bin/sh -c "sleep 0.5; printf '<!--XSUPERVISOR:BEGIN-->captured text<!--XSUPERVISOR:END-->and much more text behind it'; sleep 1000"
-autostart = false
-startsecs = 0
-stdout_capture_maxbytes = 1MB
-
-[program:brief]
-command = /bin/sh -c "sleep 0.3; printf 'last words'"
-autostart = false
-startsecs = 0
-autorestart = false
-stdout_events_enabled = true
-
-[program:caught]
-command = /bin/sh -c "sleep 0.3; printf '<!--XSUPERVISOR:BEGIN-->captured<!--XSUPERVISOR:END-->'; exit 1"
-autostart = false
-startsecs = 0
-autorestart = false
-stdout_capture_maxbytes = 1MB
-
-[program:failing]
-command = /bin/sh -c "printf 'too soon' >&2; exit 1"
-autostart = false
-startsecs = 5
-startretries = 1
-stderr_events_enabled = true
-
-[group:pair]
-programs = one,two
-
-[program:one]
-command = sleep 1000
-autostart = false
-
-[program:two]
-command = sleep 1000
-autostart = false
-"""
+EVERYTHING = (
+    BASE + listener("ear", "EVENT", "ok", "buffer_size = 500")
+    + "[program:calm]\ncommand = sleep 1000\nstartsecs = 0\n"
+    + program("job", "exit 3", ONCE, "exitcodes = 3")
+    + program("odd", "exit 4", ONCE)
+    + program("hasty", "exit 1", AGAIN_ONCE, startsecs=5)
+    + program("talker", "sleep 0.5; printf hello; sleep 1000", OUT)
+    + program("binary", r"sleep 0.5; printf '\\377\\376x' >&2; sleep 1000", ERR)
+    + program("teller", "sleep 0.5; printf '<!--XSUPERVISOR:BEGIN-->captured text<!--XSUPERVISOR:END-->and much more text behind it'; sleep 1000",
+              CAPTURE)
+    + program("brief", "sleep 0.3; printf 'last words'", ONCE, OUT)
+    + program("caught", "sleep 0.3; printf '<!--XSUPERVISOR:BEGIN-->captured<!--XSUPERVISOR:END-->'; exit 1", ONCE, CAPTURE)
+    + program("failing", "printf 'too soon' >&2; exit 1", AGAIN_ONCE, ERR, startsecs=5)
+    + "[group:pair]\nprograms = one,two\n"
+    + "".join(f"[program:{name}]\ncommand = sleep 1000\nautostart = false\n" for name in ("one", "two")))
 
 # Different priorities: Supervisor gives a rejected event to every pool with a process of the same one.
 TROUBLE = (BASE + listener("rejects", "REMOTE_COMMUNICATION", "reject", "priority = 1")
@@ -115,8 +64,7 @@ class Run(Sandbox):
 
     def __init__(self, daemon, config):
         super().__init__(daemon, "supervisorctl")
-        self.write_config(config)
-        self.start_daemon()
+        self.start(config)
 
     def recorded(self, name="ear"):
         path = os.path.join(self.folder, name + ".events")

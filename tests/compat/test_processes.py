@@ -388,8 +388,7 @@ EDITS = [("", ""), (A, A + "; a comment\n"), (A, A + "startsecs = 1\n"), (A, A +
 def reread(daemon):
     """[added, changed, removed] after each edit."""
     with Sandbox(daemon, "supervisorctl") as sandbox:
-        sandbox.write_config(PLAIN)
-        sandbox.start_daemon()
+        sandbox.start(PLAIN)
         answers = []
         for what, by in EDITS:
             assert what in PLAIN
@@ -435,8 +434,7 @@ def look_up(daemon):
         os.symlink("/no/such", os.path.join(folder, "one/dangling"))
         os.symlink("loop", os.path.join(folder, "one/loop"))
         os.chmod(folder, 0o755)
-        sandbox.write_config(LOOKED_UP)
-        sandbox.start_daemon()
+        sandbox.start(LOOKED_UP)
         w = Watched(sandbox)
         for name in NAMES:
             w.call(name, "startProcess", f"g:{name}", False)

@@ -6,7 +6,8 @@ import socket
 import unittest
 import xmlrpc.client
 
-from harness import PASSWORD, PATIENCE, USER
+from harness import PASSWORD, PATIENCE, USER, UnixConnection, _basic
+from scripts import BASE
 from third_party import CONFIG, ThirdParty, play
 
 
@@ -78,6 +79,18 @@ class RawClients(ThirdParty):
     def test_every_habit(self):
         answers = self.alike(CONFIG, self.talk)
         self.assertEqual(answers[0], "RUNNING")
+
+    def test_no_programs(self):
+        def talk(place):
+            connection = UnixConnection(place.socket)
+            connection.request("GET", "/", headers={"Authorization": "Basic " + _basic(USER, PASSWORD)})
+            answer = connection.getresponse()
+            page = answer.read().decode()
+            connection.close()
+            methods = place.server().supervisor
+            return [answer.status, "No programs to manage" in page, "<table" in page, methods.getAllProcessInfo(), methods.getAllConfigInfo(),
+                    methods.stopAllProcesses(), methods.startAllProcesses(), methods.reloadConfig()]
+        self.assertEqual(self.alike(BASE, talk)[:3], [200, True, False])
 
     def test_what_a_web_page_elsewhere_could_send(self):   # B38
         """Supervisor answers these; here they are refused, because a page in an administrator's browser can make them."""

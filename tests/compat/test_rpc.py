@@ -15,24 +15,7 @@ import xmlrpc.client
 import scripts
 from harness import MEANT_DIFFERENCES, PASSWORD, PATIENCE, USER, CompatCase, Sandbox, _basic
 
-PROGRAMS = scripts.BASE + r"""
-[program:sleeper]
-command = sleep 1000
-startsecs = 0
-
-[program:exited]
-command = true
-startsecs = 0
-autorestart = false
-
-[program:never-started]
-command = sleep 1000
-autostart = false
-
-[program:missing]
-command = /no/such/cmd
-autostart = false
-
+PROGRAMS = scripts.COMMON + r"""
 [program:hopeless]
 command = /no/such/cmd
 startretries = 1000
@@ -251,8 +234,7 @@ class RpcCase(CompatCase):
         sandbox = Sandbox(daemon, "xsvctl")
         try:
             sandbox.port = free_port()
-            sandbox.write_config(cls.CONFIG.replace("@PORT@", str(sandbox.port)))
-            sandbox.start_daemon()
+            sandbox.start(cls.CONFIG.replace("@PORT@", str(sandbox.port)))
             for name in UP:
                 sandbox.wait_for_state(name, "RUNNING")
             sandbox.wait_for_state("exited", "EXITED")
@@ -966,8 +948,7 @@ activation = per_connection
         super().setUpClass()
         cls.sandbox = Sandbox("xsvd", "xsvctl")
         cls.addClassCleanup(cls.sandbox.__exit__)
-        cls.sandbox.write_config(cls.CONFIG)
-        cls.sandbox.start_daemon()
+        cls.sandbox.start(cls.CONFIG)
 
     def methods(self):
         return self.sandbox.server().supervisor

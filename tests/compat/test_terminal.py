@@ -15,8 +15,7 @@ PAIRS = [(daemon, client) for daemon in ("supervisord", "xsvd") for client in CL
 class PairCase(CompatCase):
     def play(self, daemon, client, config, conversation):
         with Sandbox(daemon, client) as sandbox:
-            sandbox.write_config(config)
-            sandbox.start_daemon()
+            sandbox.start(config)
             return conversation(sandbox)
 
     def play_all(self, config, conversation, pairs=PAIRS):
@@ -47,12 +46,17 @@ def tell(sandbox, line):
     sandbox.server().supervisor.sendProcessStdin("talker", line + "\n")
 
 
+def follow_talker(sandbox):
+    sandbox.wait_for_text("talker.log", "begin")
+    stream = sandbox.follow("tail", "-f", "talker")
+    stream.wait_for("begin")
+    return stream
+
+
 class Streams(PairCase):
     def test_tail_f_goes_on_over_clear(self):
         def conversation(sandbox):
-            sandbox.wait_for_text("talker.log", "begin")
-            stream = sandbox.follow("tail", "-f", "talker")
-            stream.wait_for("begin")
+            stream = follow_talker(sandbox)
             tell(sandbox, "one")
             stream.wait_for("got one")
             sandbox.server().supervisor.clearProcessLogs("talker")
@@ -64,9 +68,7 @@ class Streams(PairCase):
     def test_tail_f_goes_on_over_rotation(self):
         """What was written last before the rotation is lost on Supervisor's readers, so it is not asked for."""
         def conversation(sandbox):
-            sandbox.wait_for_text("talker.log", "begin")
-            stream = sandbox.follow("tail", "-f", "talker")
-            stream.wait_for("begin")
+            stream = follow_talker(sandbox)
             tell(sandbox, "one " + 100 * "x")
             sandbox.wait_for_text("talker.log.1", "got one")
             tell(sandbox, "two")

@@ -6,15 +6,11 @@ import os
 import socket
 
 from harness import SUPERVISOR, CompatCase, Sandbox
+from scripts import BASE, GROUP
 
 PACKAGES = os.path.join(SUPERVISOR, "usr/lib/python3/dist-packages")
 
-CONFIG = """
-[unix_http_server]
-file = @SOCKET@
-username = @USER@
-password = @PASSWORD@
-
+CONFIG = BASE + GROUP + """
 [unix_http_server:open]
 file = @DIR@/open.sock
 
@@ -26,33 +22,9 @@ password = @PASSWORD@
 [inet_http_server:open]
 port = 127.0.0.1:@OPEN_PORT@
 
-[supervisord]
-logfile = @DIR@/daemon.log
-pidfile = @DIR@/daemon.pid
-childlogdir = @DIR@
-
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
-
-[supervisorctl]
-serverurl = unix://@SOCKET@
-username = @USER@
-password = @PASSWORD@
-
 [program:sleeper]
 command = sleep 1000
 startsecs = 0
-
-[program:ga]
-command = sleep 1000
-startsecs = 0
-
-[program:gb]
-command = sleep 1000
-startsecs = 0
-
-[group:grp]
-programs = ga,gb
 
 [program:missing]
 command = /no/such/cmd
@@ -115,11 +87,6 @@ class Place(Sandbox):
 
     def fill(self, text):
         return super().fill(text).replace("@PORT@", str(self.port)).replace("@OPEN_PORT@", str(self.open_port))
-
-    def start(self, config):
-        self.write_config(config)
-        self.start_daemon()
-        return self
 
 
 def play(config, talk, daemon, client="supervisorctl", prepare=None):

@@ -7,6 +7,30 @@ import xmlrpc.client
 
 import xsvd
 
+SLEEPER = """
+[program:sleeper]
+command = /bin/sleep 1000
+"""
+NOTER = f"""
+[program:sig]
+command = {xsvd.PROGRAM} signals @DIR@/signals
+startsecs = 0
+"""
+
+
+def in_three_priorities(command):
+    return "".join(f"""
+        [program:{name}]
+        command = {command.format(name=name)}
+        priority = {priority}
+        startsecs = 0
+        """ for name, priority in (("last", 30), ("first", 10), ("middle", 20)))
+
+
+def first_words(daemon, name):
+    """What a program has written, once it has written something."""
+    return xsvd.until(lambda: daemon.ctl("tail", name).out.strip(), f"{name} is ready")
+
 
 class Life(xsvd.TestCase):
     def test_a_program_starts_and_status_shows_it(self):
@@ -26,18 +50,13 @@ class Life(xsvd.TestCase):
         self.assertEqual(daemon.ctl("status", "sleeper").code, 0)
 
     def test_a_program_is_the_guardians_child_in_a_session_of_its_own(self):
-        daemon = self.daemon("""
-            [program:sleeper]
-            command = /bin/sleep 1000""")
+        daemon = self.daemon(SLEEPER)
         process = xsvd.Process(daemon.wait_for_pid("sleeper"))
         self.assertEqual((process.parent, process.session, process.group), (daemon.pid, process.pid, process.pid))
         self.assertEqual(set(daemon.roles()), {"guardian", "engine", "scribe", "web"})
 
     def test_a_crashed_program_is_started_again(self):
-        daemon = self.daemon("""
-            [program:sleeper]
-            command = /bin/sleep 1000
-            startsecs = 0""")
+        daemon = self.daemon(SLEEPER + "startsecs = 0")
         old = daemon.wait_for("sleeper", "RUNNING")["pid"]
         os.kill(old, signal.SIGKILL)
         new = daemon.wait_for_pid("sleeper", other_than=old)
@@ -46,11 +65,7 @@ class Life(xsvd.TestCase):
         daemon.wait_for_reaping()
 
     def test_starting_lasts_startsecs(self):
-        daemon = self.daemon("""
-            [program:sleeper]
-            command = /bin/sleep 1000
-            startsecs = 2
-            autostart = false""")
+        daemon = self.daemon(SLEEPER + "startsecs = 2\nautostart = false")
         begun = time.monotonic()
         self.assertEqual(daemon.rpc.startProcess("sleeper", False), True)
         self.assertEqual(daemon.state("sleeper"), "STARTING")
@@ -137,17 +152,14 @@ class Commands(xsvd.TestCase):
         self.assertEqual(daemon.ctl("status", "nobody")[:2], (4, "nobody: ERROR (no such process)\n"))
 
     def test_pid_version_avail_and_signal(self):
-        daemon = self.daemon("""
-            [program:sig]
-            command = @PROGRAM@ signals @DIR@/signals
-            startsecs = 0""".replace("@PROGRAM@", xsvd.PROGRAM))
+        daemon = self.daemon(NOTER)
         pid = daemon.wait_for_pid("sig")
         self.assertEqual(daemon.ctl("pid")[:2], (0, f"{daemon.pid}\n"))
         self.assertEqual(daemon.ctl("pid", "sig")[:2], (0, f"{pid}\n"))
         self.assertEqual(daemon.ctl("version").code, 0)
         self.assertRegex(daemon.ctl("avail").out, r"(?m)^sig +in use +auto +999:999$")
         notes = daemon.dir / "signals"
-        xsvd.until(lambda: daemon.ctl("tail", "sig").out.startswith("ready"), "the program is ready")
+        self.assertEqual(first_words(daemon, "sig"), "ready")
         self.assertEqual(daemon.ctl("signal", "HUP", "sig")[:2], (0, "sig: signalled\n"))
         xsvd.until(lambda: notes.exists() and notes.read_text() == "SIGHUP\n", "the program notes the signal")
         self.assertEqual(daemon.ctl("signal", "NONSENSE", "sig")[:2], (1, "sig: ERROR (bad signal name)\n"))
@@ -206,23 +218,19 @@ class Commands(xsvd.TestCase):
 
 class Stopping(xsvd.TestCase):
     def test_the_stop_signal_is_sent(self):
-        daemon = self.daemon("""
-            [program:sig]
-            command = @PROGRAM@ signals @DIR@/signals
-            stopsignal = INT
-            startsecs = 0""".replace("@PROGRAM@", xsvd.PROGRAM))
-        xsvd.until(lambda: daemon.ctl("tail", "sig").out.startswith("ready"), "the program is ready")
+        daemon = self.daemon(NOTER + "stopsignal = INT")
+        self.assertEqual(first_words(daemon, "sig"), "ready")
         daemon.ctl("stop", "sig", check=True)
         self.assertEqual((daemon.dir / "signals").read_text(), "SIGINT\n")
 
     def test_who_does_not_hear_is_killed_after_stopwaitsecs(self):
-        daemon = self.daemon("""
+        daemon = self.daemon(f"""
             [program:deaf]
-            command = @PROGRAM@ deaf
+            command = {xsvd.PROGRAM} deaf
             stopwaitsecs = 1
             killasgroup = true
-            startsecs = 0""".replace("@PROGRAM@", xsvd.PROGRAM))
-        line = xsvd.until(lambda: daemon.ctl("tail", "deaf").out.strip(), "the program is ready")
+            startsecs = 0""")
+        line = first_words(daemon, "deaf")
         family = [xsvd.Process(int(pid)) for pid in line.split()]
         self.assertEqual(len(family), 2)
         begun = time.monotonic()
@@ -237,7 +245,7 @@ class Stopping(xsvd.TestCase):
             command = /bin/sh -c '/bin/sleep 1000 & echo $!; wait'
             stopasgroup = true
             startsecs = 0""")
-        grandchild = xsvd.Process(int(xsvd.until(lambda: daemon.ctl("tail", "family").out.strip(), "the grandchild is there")))
+        grandchild = xsvd.Process(int(first_words(daemon, "family")))
         daemon.ctl("stop", "family", check=True)
         xsvd.until(lambda: not grandchild.is_there(), f"{grandchild} is gone")
 
@@ -251,12 +259,7 @@ class Stopping(xsvd.TestCase):
         self.assertEqual(daemon.state("early"), "STOPPED")
 
     def test_priority_orders_start_and_shutdown(self):
-        daemon = self.daemon("".join(f"""
-            [program:{name}]
-            command = {xsvd.PROGRAM} order @DIR@/order {name}
-            priority = {priority}
-            startsecs = 0
-            """ for name, priority in (("last", 30), ("first", 10), ("middle", 20))))
+        daemon = self.daemon(in_three_priorities(f"{xsvd.PROGRAM} order @DIR@/order {{name}}"))
         order = daemon.dir / "order"
         xsvd.until(lambda: order.exists() and len(order.read_text().splitlines()) == 3, "all three run")
         self.assertEqual(re.findall(r"spawned: '(\w+)'", daemon.read_log()), ["first", "middle", "last"])
@@ -264,11 +267,7 @@ class Stopping(xsvd.TestCase):
         self.assertEqual(order.read_text().splitlines()[3:], ["stop last", "stop middle", "stop first"])
 
     def test_what_an_administrator_stopped_stays_stopped(self):
-        daemon = self.daemon("""
-            [program:sleeper]
-            command = /bin/sleep 1000
-            [program:other]
-            command = /bin/sleep 1000""")
+        daemon = self.daemon(SLEEPER + "[program:other]\ncommand = /bin/sleep 1000")
         daemon.wait_for_pid("sleeper")
         daemon.ctl("stop", "sleeper", check=True)
         old = daemon.engine()
@@ -284,9 +283,7 @@ class BetterThanSupervisor(xsvd.TestCase):
     """What Supervisor does wrong (reference, 10.2), and clients do not miss."""
 
     def test_programs_run_before_the_daemon_answers(self):   # B34
-        daemon = self.daemon("""
-            [program:sleeper]
-            command = /bin/sleep 1000""")
+        daemon = self.daemon(SLEEPER)
         self.assertNotEqual(daemon.pid_of("sleeper"), 0)
 
     def test_a_program_that_dies_at_once_is_never_reported_as_running(self):   # B1
@@ -330,12 +327,7 @@ class BetterThanSupervisor(xsvd.TestCase):
         daemon.wait_for("deaf", "STOPPED")
 
     def test_a_stop_begins_with_the_highest_priority_number(self):   # B20
-        daemon = self.daemon("".join(f"""
-            [program:{name}]
-            command = /bin/sleep 1000
-            priority = {priority}
-            startsecs = 0
-            """ for name, priority in (("last", 30), ("first", 10), ("middle", 20))), supervisord="loglevel = debug")
+        daemon = self.daemon(in_three_priorities("/bin/sleep 1000"), supervisord="loglevel = debug")
         for name in ("first", "middle", "last"):
             daemon.wait_for(name, "RUNNING")
         answers = daemon.rpc.stopAllProcesses(False)

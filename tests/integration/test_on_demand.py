@@ -13,13 +13,14 @@ def pid_in(answer):
 
 
 class Demand(xsvd.TestCase):
-    def test_the_first_connection_starts_the_program(self):
+    def serving(self, *settings):
+        """A daemon and the port of its program "web", which answers with its pid."""
         port = xsvd.free_port()
-        daemon = self.daemon(f"""
-            [program:web]
-            {SERVE}
-            socket = tcp4:127.0.0.1:{port}
-            startsecs = 0""")
+        lines = ["[program:web]", SERVE, f"socket = tcp4:127.0.0.1:{port}", *settings]
+        return self.daemon("\n".join(lines)), port
+
+    def test_the_first_connection_starts_the_program(self):
+        daemon, port = self.serving("startsecs = 0")
         info = daemon.info("web")
         self.assertEqual((info["statename"], info["pid"]), ("RUNNING", 0))
         self.assertRegex(info["description"], r"^pid 0, uptime 0:00:\d\d$")
@@ -42,12 +43,7 @@ class Demand(xsvd.TestCase):
                 self.assertEqual(xsvd.read_all(caller).split()[-1], b"%d" % number)
 
     def test_a_crash_refuses_nobody(self):
-        port = xsvd.free_port()
-        daemon = self.daemon(f"""
-            [program:web]
-            {SERVE}
-            socket = tcp4:127.0.0.1:{port}
-            startsecs = 0""")
+        daemon, port = self.serving("startsecs = 0")
         pids = set()
         for _ in range(5):
             pid = pid_in(xsvd.talk(("127.0.0.1", port), b"hello\n"))
@@ -57,13 +53,7 @@ class Demand(xsvd.TestCase):
         daemon.wait_for_reaping()
 
     def test_idle_timeout_stops_it_and_the_next_caller_starts_it(self):
-        port = xsvd.free_port()
-        daemon = self.daemon(f"""
-            [program:web]
-            {SERVE}
-            socket = tcp4:127.0.0.1:{port}
-            idle_timeout = 1s
-            startsecs = 0""")
+        daemon, port = self.serving("idle_timeout = 1s", "startsecs = 0")
         first = pid_in(xsvd.talk(("127.0.0.1", port), b"one\n"))
         xsvd.until(lambda: daemon.pid_of("web") == 0, "the idle program is stopped")
         self.assertEqual(daemon.state("web"), "RUNNING")
@@ -96,13 +86,7 @@ class Demand(xsvd.TestCase):
             xsvd.connect(("127.0.0.1", port), timeout=0.3, source="127.0.0.9")
 
     def test_an_open_connection_is_not_idle(self):
-        port = xsvd.free_port()
-        daemon = self.daemon(f"""
-            [program:web]
-            {SERVE}
-            socket = tcp4:127.0.0.1:{port}
-            idle_timeout = 1s
-            startsecs = 0""")
+        daemon, port = self.serving("idle_timeout = 1s", "startsecs = 0")
         with xsvd.connect(("127.0.0.1", port)) as caller:
             pid = daemon.wait_for_pid("web")
             time.sleep(2.5)  # nothing is to happen
@@ -139,12 +123,7 @@ class Demand(xsvd.TestCase):
         self.assertEqual(xsvd.talk(("127.0.0.1", port), b"hello\n").split()[-1], b"hello")
 
     def test_restart_never_closes_the_port(self):
-        port = xsvd.free_port()
-        daemon = self.daemon(f"""
-            [program:web]
-            {SERVE}
-            socket = tcp4:127.0.0.1:{port}
-            startsecs = 0""")
+        daemon, port = self.serving("startsecs = 0")
         first = pid_in(xsvd.talk(("127.0.0.1", port), b"hello\n"))
         inode = xsvd.listener_inode(port)
         self.assertEqual(daemon.ctl("restart", "web")[:2], (0, "web: stopped\nweb: started\n"))
@@ -152,12 +131,7 @@ class Demand(xsvd.TestCase):
         self.assertNotEqual(pid_in(xsvd.talk(("127.0.0.1", port), b"hello\n")), first)
 
     def test_autostart_false_keeps_the_port_closed(self):
-        port = xsvd.free_port()
-        daemon = self.daemon(f"""
-            [program:web]
-            {SERVE}
-            socket = tcp4:127.0.0.1:{port}
-            autostart = false""")
+        daemon, port = self.serving("autostart = false")
         self.assertEqual(daemon.state("web"), "STOPPED")
         self.assertTrue(xsvd.is_refused(("127.0.0.1", port)))
         daemon.ctl("start", "web", check=True)
