@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/local_time.h"
@@ -162,7 +163,9 @@ void WebLink::follow(const Value& message)
     }
     sys::UniqueFd reader(ends[0]), writer(ends[1]);
     scribe_.follow(*file, std::move(writer));
-    helper_->send(Value::Struct{{"type", "follow"}, {"id", id}, {"status", 200}}, std::move(reader));
+    struct stat info {};
+    const std::int64_t modified = ::stat(file->c_str(), &info) == 0 ? std::int64_t{info.st_mtime} : wall_seconds();
+    helper_->send(Value::Struct{{"type", "follow"}, {"id", id}, {"status", 200}, {"modified", modified}}, std::move(reader));
 }
 
 }  // namespace xsv::control

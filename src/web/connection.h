@@ -84,7 +84,8 @@ public:
 
     /// Turns the answer to the request at hand into a stream (chunked for HTTP/1.1) that `source` feeds; `headers` are
     /// lines on top of the usual ones.
-    void begin_stream(std::string_view content_type, std::string_view headers, std::unique_ptr<StreamSource> source);
+    void begin_stream(std::string_view content_type, std::time_t modified, std::string_view headers,
+                      std::unique_ptr<StreamSource> source);
     void stream(std::string_view bytes);  ///< one chunk; the client gets follower_time to take it
     std::size_t queued() const;           ///< bytes the client has not taken yet
     void end_stream();

@@ -93,7 +93,7 @@ void Connection::write_body(std::string body)
     if (::evbuffer_add_reference(output(), owned->data(), owned->size(), forget, owned.get()) == 0) owned.release();
 }
 
-void Connection::begin_stream(std::string_view content_type, std::string_view headers,
+void Connection::begin_stream(std::string_view content_type, std::time_t modified, std::string_view headers,
                               std::unique_ptr<StreamSource> source)
 {
     chunked_ = version_ == 11;
@@ -103,7 +103,7 @@ void Connection::begin_stream(std::string_view content_type, std::string_view he
     append(output(),
            fmt::format(
                "HTTP/1.{} 200 OK\r\nServer: xsvd\r\nDate: {}\r\nLast-Modified: {}\r\nContent-Type: {}\r\n{}{}{}\r\n",
-               chunked_ ? 1 : 0, http_date(wall_seconds()), http_date(wall_seconds()), content_type, headers, coding,
+               chunked_ ? 1 : 0, http_date(wall_seconds()), http_date(modified), content_type, headers, coding,
                kBrowserRules));
     phase_ = Phase::Streaming;
     deadline_.reset();

@@ -90,13 +90,13 @@ void Door::follow(const Request& request, const Caller&, const Reply& reply)
 {
     if (http_.streams() >= settings_.max_followers) return reply.send(error_answer(503, "too many followers"));
     const bool is_program = request.path.starts_with("/logtail");
-    const auto on_follow = [this, reply, is_program](int status, sys::UniqueFd pipe) {
+    const auto on_follow = [this, reply, is_program](int status, sys::UniqueFd pipe, std::int64_t modified) {
         if (status == 0) return reply.drop();
         if (status != 200) return reply.send(error_answer(status));
         const auto connection = reply.connection();
         if (!connection) return;  // the pipe closes, and the scribe's part ends
         const std::string_view headers = is_program ? "X-Accel-Buffering: no\r\n" : "";
-        connection->begin_stream("text/plain;charset=utf-8", headers,
+        connection->begin_stream("text/plain;charset=utf-8", modified, headers,
                                  std::make_unique<LogFollower>(loop_, std::move(pipe)));
     };
     if (!engine_.follow(request.path, on_follow)) reply.send(error_answer(503));

@@ -96,7 +96,7 @@ void EngineLink::on_hello(const wire::Value& message)
         if (const auto* on_outcome = std::get_if<OnOutcome>(&pending))
             (*on_outcome)(Lost{});
         else
-            std::get<OnFollow>(pending)(0, {});
+            std::get<OnFollow>(pending)(0, {}, 0);
     }
 }
 
@@ -128,7 +128,7 @@ void EngineLink::on_answer(std::string_view type, const wire::Value& message, sy
     if (const auto* on_follow = std::get_if<OnFollow>(&pending)) {
         auto status = static_cast<int>(message.number("status", 404));
         if (status == 200 && !fd) status = 500;
-        return (*on_follow)(status, std::move(fd));
+        return (*on_follow)(status, std::move(fd), message.number("modified"));
     }
     const auto& on_outcome = std::get<OnOutcome>(pending);
     const wire::Value* result = message.find("result");

@@ -31,8 +31,8 @@ public:
     /// The encoded result, which lives as long as the call of OnOutcome; or a fault.
     using Outcome = std::variant<Lost, std::string_view, wire::Fault>;
     using OnOutcome = std::function<void(const Outcome& outcome)>;
-    /// Status 200 with a pipe to read, another HTTP status, or 0 when the engine was lost.
-    using OnFollow = std::function<void(int status, sys::UniqueFd pipe)>;
+    /// Status 200 with a pipe to read and the time of the file, another HTTP status, or 0 when the engine was lost.
+    using OnFollow = std::function<void(int status, sys::UniqueFd pipe, std::int64_t modified)>;
 
     struct Events {
         std::function<void(std::vector<std::shared_ptr<Server>>)> on_servers;  ///< all of them

@@ -12,7 +12,7 @@
 ///   engine -> web  {type:"reply", id, result: <encoded Value as string>}
 ///   engine -> web  {type:"fault", id, code, text}
 ///   web -> engine  {type:"follow", id, path:"/logtail/NAME/stdout" or "/mainlogtail"}     (already percent-decoded)
-///   engine -> web  {type:"follow", id, status:200}  + pipe read end, or status 404 etc. without
+///   engine -> web  {type:"follow", id, status:200, modified:int}  + pipe read end, or status 404 etc. without
 ///   web -> engine  {type:"log", level:int, line}
 ///   web -> engine  {type:"answered", peer:"HOST:PORT", request, status, bytes}   for the log's access line; if "traces"
 ///   web -> engine  {type:"unreadable", data, reason}         for the log: a body that is no call

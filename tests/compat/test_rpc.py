@@ -5,6 +5,7 @@ One daemon of each kind serves a whole class, because Supervisor's takes a secon
 
 import concurrent.futures
 import html.parser
+import os
 import re
 import socket
 import subprocess
@@ -531,6 +532,7 @@ class Methods(RpcCase):
         for sandbox in self.sandboxes.values():
             sandbox.wait_for_text("stubborn.log", "ready")
         self.supervisor("stopProcess", "stubborn", False)
+        self.supervisor("getProcessInfo", "stubborn")
         self.supervisor("stopProcess", "stubborn")
         self.supervisor("startProcess", "stubborn", False, differs="stopping", status=200)
         self.supervisor("signalProcess", "stubborn", "CONT")
@@ -660,6 +662,13 @@ class Http(RpcCase):
                 theirs, ours = self.both(play)
                 self.assertEqual(theirs, ours)
 
+    def test_a_stream_says_when_its_log_was_written(self):
+        for sandbox in (self.theirs, self.ours):
+            os.utime(os.path.join(sandbox.folder, "odd.log"), (784111777, 784111777))
+            with Client(sandbox.socket) as client:
+                head = client.send(get("/logtail/odd", version="1.1")).until(b"\r\n\r\n")
+            self.assertIn(b"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n", head)
+
     def test_a_stream_begins_with_the_end_and_goes_on_behind_a_clear(self):
         def play(sandbox):
             methods = sandbox.server().supervisor
@@ -736,6 +745,16 @@ class Pages(RpcCase):
         self.assertEqual(*found)
         heads = [self.mask_answer(self.theirs, page.split("\r\n\r\n")[0].encode()) for page in pages]
         self.assertEqual(*[re.sub(r"Content-Length: \d+", "", head) for head in heads])
+
+    def test_the_message(self):
+        for query, shown in (("", None), ("?message=", None), ("?message=a+b%20%26", "a b &"), ("?message=a&message=b", "a"), ("?other=x", None)):
+            with self.subTest(query=query):
+                found = []
+                for page in self.page("/" + query):
+                    row = Row()
+                    row.feed(page)
+                    found.append(row.message)
+                self.assertEqual(found, [shown, shown])
 
     def test_the_tail(self):
         for query in ("", "?processname=", "?processname=nosuch", "?processname=never-started", "?processname=nolog",

@@ -264,7 +264,7 @@ void World::on_message(std::string_view bytes)
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     log_writer.reset(ends[1]);
     ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
-    send(wire::Value::Struct{{"type", "follow"}, {"id", id}, {"status", 200}}, sys::UniqueFd(ends[0]));
+    send(wire::Value::Struct{{"type", "follow"}, {"id", id}, {"status", 200}, {"modified", 784111777}}, sys::UniqueFd(ends[0]));
 }
 
 void World::answer(const wire::Value& call)
