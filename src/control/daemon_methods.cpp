@@ -162,7 +162,8 @@ void Control::reload(const Params&, Reply reply)
 void Control::check(const Params&, Reply reply)
 {
     const config::Loaded loaded = hooks_.load();
-    answer(reply, Value::Struct{{"mistakes", messages(loaded.mistakes)}, {"warnings", messages(loaded.warnings)}});
+    answer(reply, Value::Struct{{"mistakes", messages(loaded.mistakes)}, {"warnings", messages(loaded.warnings)},
+                                {"notes", messages(loaded.notes)}});
 }
 
 void Control::diff(const Params&, Reply reply)

@@ -64,7 +64,7 @@ struct MethodTable {
         {"system.methodHelp", "string string", 1, 1, "What a method does.", true, &Control::method_help},
         {"system.methodSignature", "array string", 1, 1, "The types of a method, the result's first.", true, &Control::method_signature},
         {"system.multicall", "array array", 1, 1, "Several calls in one, run in order.", true, &Control::multicall},
-        {"xsv.check", "struct", 0, 0, "Validate the configuration files: mistakes and warnings.", true, &Control::check},
+        {"xsv.check", "struct", 0, 0, "Validate the configuration files: mistakes, warnings, and notes on what differs from the daemon a file was written for.", true, &Control::check},
         {"xsv.diff", "struct", 0, 0, "What a reload would change.", false, &Control::diff},
         {"xsv.keepSockets", "boolean array", 1, 1, "The next stop of these keeps their sockets open for the start that follows.", false, &Control::keep_sockets},
         {"xsv.reload", "struct", 0, 0, "Read the configuration and apply the difference.", false, &Control::reload},

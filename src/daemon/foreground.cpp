@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "config/import.h"
 #include "config/words.h"
 #include "engine/child_plan.h"
 #include "sys/files.h"
@@ -21,9 +22,10 @@ int check(const Options& options, const std::string& program)
 {
     auto file = config_file_of(options, program);
     if (!file) return usage_error(program, file.error().message);
-    const config::Loaded loaded = config::load(*file, options.overrides);
+    const config::Loaded loaded = config::load_any(*file, options.overrides);
     for (const config::Mistake& mistake : loaded.mistakes) fmt::print("{}\n", mistake.message());
     for (const config::Mistake& warning : loaded.warnings) fmt::print("warning: {}\n", warning.message());
+    for (const config::Mistake& note : loaded.notes) fmt::print("note: {}\n", note.message());
     if (!loaded.mistakes.empty()) {
         fmt::print("{}: {} mistake{}\n", *file, loaded.mistakes.size(), loaded.mistakes.size() == 1 ? "" : "s");
         return 1;

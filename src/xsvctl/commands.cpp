@@ -94,9 +94,13 @@ constexpr Command kSupervisorCommands[] = {
 constexpr Command kOwnCommands[] = {
     {"check", Files,
      "check\t\t\tCheck the daemon's configuration; every mistake with file and line\n"
-     "check <file>\t\tCheck a file, without a daemon",
+     "check <file>\t\tCheck a file, without a daemon; also one of xinetd, inetd or systemd, with what will differ",
      commands::check, false, kArguments, true},
     {"diff", None, "diff\t\t\tShow what reload would change", commands::diff, false, kNoArguments, true},
+    {"import", Files,
+     "import [--from xinetd|inetd|systemd] [--unsafe] <file> [...]\n"
+     "\t\t\tPrint the files of another daemon as a configuration of xsvd, with a comment for what differs",
+     commands::import, false, kArguments, true},
     {"reload", None,
      "reload\t\t\tRead the configuration again and apply the difference\n"
      "reload --restart-all\tStop everything and start it anew",

@@ -1,5 +1,5 @@
 #include "base/text.h"
-#include "config/load.h"
+#include "config/import.h"
 #include "xsvctl/commands.h"
 #include "xsvctl/config_value.h"
 #include "xsvctl/daemon_program.h"
@@ -56,7 +56,7 @@ Outcome call_and_print_difference(Session& session, std::string_view method)
 /// For --json: the daemon's program prints for people.
 Outcome check_file_as_value(Session& session, const std::string& file)
 {
-    const config::Loaded loaded = config::load(file);
+    const config::Loaded loaded = config::load_any(file);
     if (!loaded.mistakes.empty()) session.exit_status = exit_code::kGeneric;
     session.out.value(config_value(loaded));
     return {};
@@ -132,8 +132,10 @@ Outcome commands::check(Session& session, const std::string& arguments)
     if (!answer) return refuse(session, answer, "");
     session.out.value(*answer);
     const auto mistakes = strings_in(*answer, "mistakes"), warnings = strings_in(*answer, "warnings");
+    const auto notes = strings_in(*answer, "notes");
     for (const auto& each : mistakes) session.out.line("error: " + each);
     for (const auto& each : warnings) session.out.line("warning: " + each);
+    for (const auto& each : notes) session.out.line("note: " + each);
     if (mistakes.empty()) {
         session.out.line("The configuration is fine");
     } else {

@@ -134,6 +134,7 @@ Value config_value(const config::Loaded& loaded)
         {"fatal", loaded.fatal},
         {"mistakes", messages(loaded.mistakes)},
         {"warnings", messages(loaded.warnings)},
+        {"notes", messages(loaded.notes)},
         {"supervisord", daemon_value(loaded.config.daemon)},
         {"servers", std::move(servers)},
         {"groups", std::move(groups)},

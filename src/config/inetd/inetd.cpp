@@ -102,10 +102,10 @@ private:
         translation_.remarks.push_back({weight, entry.place, section, field, std::move(text)});
     }
 
-    /// Once a file: it is true of every entry like this one.
+    /// Once a file, at an entry that runs: it is true of every one like it.
     void note_once(const Entry& entry, const std::string& section, const std::string& field, const std::string& text)
     {
-        if (told_.insert(text).second) remark(entry, section, Weight::Note, field, text);
+        if (mistakes_ == 0 && !entry.off && told_.insert(text).second) remark(entry, section, Weight::Note, field, text);
     }
 
     bool is_usable(const Entry& entry, const std::string& endpoints, const std::string& section)
