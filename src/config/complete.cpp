@@ -26,6 +26,7 @@ public:
         if (spec_.sockets.standing) fcgi();
         else activation();
         if (!spec_.sockets.endpoints.empty()) sockets();
+        ready();
         output(daemon);
         if (spec_.listener) listener();
     }
@@ -157,6 +158,34 @@ private:
                                              endpoint.text()));
         for (const std::string_view key : {"max_instances", "max_per_source", "max_rate", "overload", "access_hours", "max_load", "greeting", "refusal"})
             if (section_.has(key)) warn(key, "has an effect with activation = per_connection only");
+    }
+
+    void ready()
+    {
+        Ready& ready = spec_.ready;
+        if (spec_.exec.activation == Activation::PerConnection) {
+            if (ready != Ready{}) warn("ready", "has no effect with activation = per_connection: a handler has its caller from the start");
+            ready = {};
+            return;
+        }
+        const bool told = ready.when == ReadyWhen::Notify || ready.watchdog > Duration{} || ready.fdstore_max > 0;
+        if (told && !section_.has("notify_access")) ready.access = NotifyAccess::Main;
+        if (ready.when == ReadyWhen::Notify && ready.access == NotifyAccess::None)
+            mistake("notify_access", "ready = notify needs main, exec or all");
+        if (ready.when == ReadyWhen::Connect && !ready.connect_to)
+            mistake("ready", "expected connect:ENDPOINT, such as connect:tcp:127.0.0.1:80: there is nothing to connect to otherwise");
+        if (ready.when == ReadyWhen::Fd) ready_descriptor();
+        if (ready.when == ReadyWhen::Exit && !section_.has("start_timeout")) spec_.policy.start_timeout = {};
+        if (ready.when != ReadyWhen::Fork && !ready.pid_file.empty()) warn("pid_file", "has no effect without ready = fork");
+        if (ready.when != ReadyWhen::Exit && spec_.restarts.remain_after_exit)
+            warn("remain_after_exit", "has no effect without ready = exit");
+    }
+
+    void ready_descriptor()
+    {
+        const auto sockets = spec_.exec.socket_pass == SocketPass::ListenFds ? static_cast<int>(spec_.sockets.endpoints.size()) : 0;
+        if (spec_.ready.fd < 3 + sockets)
+            mistake("ready", fmt::format("descriptor {} is one of the program's sockets: expected fd:{} or more", spec_.ready.fd, 3 + sockets));
     }
 
     void output(const DaemonSpec& daemon)

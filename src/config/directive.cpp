@@ -60,10 +60,12 @@ std::vector<DirectiveInfo> all_directives()
     list(all, "program:x", frame_keys());
     list(all, "program:x", socket_keys());
     list(all, "program:x", connection_keys());
+    list(all, "program:x", ready_keys());
     list(all, "fcgi-program:x", program_keys());
     list(all, "fcgi-program:x", environment_keys());
     list(all, "fcgi-program:x", frame_keys());
     list(all, "fcgi-program:x", fcgi_keys());
+    list(all, "fcgi-program:x", ready_keys());
     list(all, "eventlistener:x", listener_keys());
     list(all, "eventlistener:x", program_keys());
     list(all, "eventlistener:x", environment_keys());

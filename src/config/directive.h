@@ -253,6 +253,7 @@ std::span<const Directive<ServiceSpec>> program_keys();
 std::span<const Directive<ServiceSpec>> environment_keys();
 std::span<const Directive<ServiceSpec>> socket_keys();
 std::span<const Directive<ServiceSpec>> fcgi_keys();
+std::span<const Directive<ServiceSpec>> ready_keys();
 std::span<const Directive<DaemonSpec>> daemon_keys();
 std::span<const Directive<ServerSpec>> unix_server_keys();
 std::span<const Directive<ServerSpec>> inet_server_keys();

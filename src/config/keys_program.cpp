@@ -118,6 +118,18 @@ Status set_nice(S& spec, const std::string& text, const Setting&)
     return {};
 }
 
+/// With Supervisor only codes, and its error is about those.
+Status set_exit_codes(S& spec, const std::string& text, const Setting&)
+{
+    auto ways = parse_exit_ways(text);
+    const bool only_codes = !ways || ways->signals.empty();
+    auto codes = only_codes ? parse_exit_codes(text) : std::move(ways->codes);
+    if (!codes) return tl::unexpected<Error>(std::move(codes).error());
+    spec.policy.exit_codes = std::move(*codes);
+    spec.restarts.exit_signals = only_codes ? std::vector<int>{} : std::move(ways->signals);
+    return {};
+}
+
 Status set_start_retries(S& spec, const std::string& text, const Setting& setting)
 {
     spec.policy.start_retries_set = true;
@@ -179,10 +191,11 @@ constexpr Directive<S> kProgramKeys[] = {
     {"startsecs", set_by<parse_seconds, kPolicy, &Policy::start_time>, form::kTime, "1", "time to stay up before it counts as RUNNING",
      Scope::Program},
     {"startretries", set_start_retries, form::kNumber, "3", "failed starts in a row before FATAL", Scope::Program},
-    {"autorestart", set_by<parse_autorestart, kPolicy, &Policy::autorestart>, "yes, no or unexpected", "unexpected",
+    {"autorestart", set_by<parse_autorestart, kPolicy, &Policy::autorestart>,
+     "yes, no, unexpected, on_success, on_failure, on_abnormal, on_abort or on_watchdog", "unexpected",
      "start again when it ended", Scope::Program},
-    {"exitcodes", set_by<parse_exit_codes, kPolicy, &Policy::exit_codes>, "numbers from 0 to 255", "0",
-     "exit codes that are expected", Scope::Program},
+    {"exitcodes", set_exit_codes, "numbers from 0 to 255 and names of signals", "0",
+     "exit codes, and signals, that are expected", Scope::Program},
     {"stopsignal", set_by<parse_signal, kPolicy, &Policy::stop_signal>, "a signal's name or number", "TERM",
      "signal that asks the program to end", Scope::Program},
     {"stopwaitsecs", set_by<parse_seconds, kPolicy, &Policy::stop_time>, form::kTime, "10", "time between the stop signal and SIGKILL",

@@ -98,24 +98,9 @@ Status set_backlog(S& spec, const std::string& text, const Setting&)
     return {};
 }
 
-Status set_ready(S&, const std::string& text, const Setting&)
-{
-    const std::string word = text::lower(text::trim(text));
-    if (word == "startsecs") return {};
-    if (word == "exec" || word == "notify" || word == "connect" || word.starts_with("fd:"))
-        return fail("'{}' is not supported by this version: a program is ready after startsecs", word);
-    return fail("expected startsecs, got '{}'", text);
-}
-
 Status refuse(S&, const std::string&, const Setting& setting)
 {
     return fail("'{}' is not supported by this version", setting.key);
-}
-
-Status set_fdstore(S& spec, const std::string& text, const Setting& setting)
-{
-    const auto count = parse_integer(text);
-    return count && *count == 0 ? Status{} : refuse(spec, text, setting);
 }
 
 // activation and socket_pass have defaults that depend on other keys: program.cpp.
@@ -133,7 +118,6 @@ constexpr Directive<S> kSocketKeys[] = {
      "stdio for per_connection, else listen_fds", "how the program gets the sockets"},
     {"accept", set_word<kAccepts, &S::policy, &Policy::accept>, "auto, child or engine", "auto",
      "who accepts a connection"},
-    {"start_timeout", set<&S::policy, &Policy::start_timeout>, form::kTime, "90", "time until a program must be ready"},
     {"idle_timeout", set<&S::policy, &Policy::idle_time>, form::kTime, "never",
      "stop after this time without a connection"},
     {"flush_pending", set<&S::policy, &Policy::flush_pending>, form::kYesNo, "no",
@@ -159,10 +143,7 @@ constexpr Directive<S> kSocketKeys[] = {
     {"refusal", set_paths<&S::policy, &Policy::refusal>, "paths", "", "files sent to callers that are refused"},
     {"connection_log", set_word<kLogs, &S::policy, &Policy::connection_log>, "none, end or both", "end",
      "log lines for each connection"},
-    {"ready", set_ready, "startsecs", "startsecs", "when a started program counts as ready"},
     {"proxy_to", refuse, "", "", "not supported by this version"},
-    {"watchdog", refuse, "", "", "not supported by this version"},
-    {"fdstore_max", set_fdstore, "", "0", "not supported by this version"},
 };
 
 constexpr Directive<S> kFcgiKeys[] = {

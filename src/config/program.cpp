@@ -89,6 +89,7 @@ ServiceSpec ProgramReader::read_process(const Section& section, ServiceSpec spec
         reader.read(socket_keys(), spec);
         reader.read(connection_keys(), spec);
     }
+    if (!is_listener(section)) reader.read(ready_keys(), spec);
     complete(spec, section, daemon_, surroundings_, report_);
     return spec;
 }

@@ -71,7 +71,15 @@ std::uint64_t last_of(Activation)
 }
 std::uint64_t last_of(Autorestart)
 {
-    return static_cast<std::uint64_t>(Autorestart::Always);
+    return static_cast<std::uint64_t>(Autorestart::OnWatchdog);
+}
+std::uint64_t last_of(ReadyWhen)
+{
+    return static_cast<std::uint64_t>(ReadyWhen::Fork);
+}
+std::uint64_t last_of(NotifyAccess)
+{
+    return static_cast<std::uint64_t>(NotifyAccess::All);
 }
 std::uint64_t last_of(SocketPass)
 {
@@ -185,10 +193,38 @@ void fields(A& archive, Listener& value)
 }
 
 template <class A>
+void fields(A& archive, Ready& value)
+{
+    auto& [when, fd, connect_to, pid_file, access, watchdog, fdstore_max] = value;
+    archive(when, fd, connect_to, pid_file, access, watchdog, fdstore_max);
+}
+
+template <class A>
+void fields(A& archive, ExitWays& value)
+{
+    auto& [codes, signals] = value;
+    archive(codes, signals);
+}
+
+template <class A>
+void fields(A& archive, Restarts& value)
+{
+    auto& [exit_signals, pause, prevent, force, run_time_max, watchdog_signal, remain_after_exit] = value;
+    archive(exit_signals, pause, prevent, force, run_time_max, watchdog_signal, remain_after_exit);
+}
+
+template <class A>
+void fields(A& archive, Hooks& value)
+{
+    auto& [start_pre, start_post, stop_command, stop_post, reload_command, reload_signal] = value;
+    archive(start_pre, start_post, stop_command, stop_post, reload_command, reload_signal);
+}
+
+template <class A>
 void fields(A& archive, ServiceSpec& value)
 {
-    auto& [name, group, program, place, broken, exec, sockets, output, policy, listener] = value;
-    archive(name, group, program, place, broken, exec, sockets, output, policy, listener);
+    auto& [name, group, program, place, broken, exec, sockets, output, policy, listener, ready, restarts, hooks] = value;
+    archive(name, group, program, place, broken, exec, sockets, output, policy, listener, ready, restarts, hooks);
 }
 
 template <class A>

@@ -20,7 +20,9 @@ namespace xsv::config {
 using Environment = std::vector<std::pair<std::string, std::string>>;  ///< in order; a later name wins
 
 enum class Activation : std::uint8_t { Always, OnDemand, PerConnection };
-enum class Autorestart : std::uint8_t { Never, Unexpected, Always };
+enum class Autorestart : std::uint8_t { Never, Unexpected, Always, OnSuccess, OnFailure, OnAbnormal, OnAbort, OnWatchdog };
+enum class ReadyWhen : std::uint8_t { Exec, StartSecs, Notify, Fd, Connect, Exit, Fork };
+enum class NotifyAccess : std::uint8_t { None, Main, Exec, All };
 enum class SocketPass : std::uint8_t { ListenFds, Stdio, StdioAll, Stdin };
 enum class Overload : std::uint8_t { Queue, Refuse };
 enum class OnFull : std::uint8_t { Drop, Block };
@@ -151,6 +153,42 @@ struct Policy {
     bool operator==(const Policy&) const = default;
 };
 
+/// When a started program is ready, and what it may tell us. Needs a new process.
+struct Ready {
+    ReadyWhen when = ReadyWhen::StartSecs;
+    int fd = 0;                              ///< of Fd: where the program writes its newline
+    std::optional<sys::Endpoint> connect_to; ///< of Connect
+    std::string pid_file;                    ///< of Fork; empty: the one process it leaves
+    NotifyAccess access = NotifyAccess::None;///< who may send notifications; None: there is no socket for them
+    Duration watchdog{};                     ///< 0: none
+    int fdstore_max = 0;                     ///< descriptors kept for it
+    bool operator==(const Ready&) const = default;
+};
+
+/// Ways for a process to end.
+struct ExitWays {
+    std::vector<int> codes, signals;
+    bool operator==(const ExitWays&) const = default;
+};
+
+/// What follows an end, beside autorestart. Takes effect at once.
+struct Restarts {
+    std::vector<int> exit_signals;           ///< of exitcodes: expected too
+    Duration pause{};                        ///< before each start that follows an end by itself
+    ExitWays prevent, force;
+    std::optional<Duration> run_time_max;
+    int watchdog_signal = 6;
+    bool remain_after_exit = false;          ///< of ReadyWhen::Exit: done is a state that lasts
+    bool operator==(const Restarts&) const = default;
+};
+
+/// Commands beside the program's own, each list in order. Take effect at once.
+struct Hooks {
+    std::vector<std::string> start_pre, start_post, stop_command, stop_post, reload_command;
+    int reload_signal = 0;                   ///< 0: none
+    bool operator==(const Hooks&) const = default;
+};
+
 /// What makes a program an [eventlistener:x]. Takes effect at once.
 struct Listener {
     std::vector<std::string> events;         ///< names, sorted, each once
@@ -170,6 +208,9 @@ struct ServiceSpec {
     Output output;
     Policy policy;
     std::optional<Listener> listener;
+    Ready ready;
+    Restarts restarts;
+    Hooks hooks;
     /// "group:name", or the name alone when both are equal.
     std::string namespec() const { return group == name ? name : group + ":" + name; }
     bool operator==(const ServiceSpec&) const = default;

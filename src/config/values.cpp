@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "config/words.h"
 
 namespace xsv::config {
 namespace detail {
@@ -142,9 +143,30 @@ Result<std::vector<int>> parse_exit_codes(std::string_view written)
     return codes;
 }
 
+Result<ExitWays> parse_exit_ways(std::string_view written)
+{
+    ExitWays ways;
+    for (const std::string& item : parse_list(written)) {
+        if (const auto code = parse_integer(item)) {
+            if (*code < 0 || *code > 255) return fail("expected an exit code from 0 to 255, got {}", *code);
+            ways.codes.push_back(static_cast<int>(*code));
+        } else if (const auto signal = parse_signal(item)) {
+            ways.signals.push_back(*signal);
+        } else {
+            return fail("expected exit codes and names of signals, got '{}'", item);
+        }
+    }
+    return ways;
+}
+
 Result<Autorestart> parse_autorestart(std::string_view written)
 {
-    if (detail::lower_trimmed(written) == "unexpected") return Autorestart::Unexpected;
+    constexpr std::pair<std::string_view, Autorestart> kWords[] = {
+        {"unexpected", Autorestart::Unexpected}, {"on_success", Autorestart::OnSuccess},   {"on_failure", Autorestart::OnFailure},
+        {"on_abnormal", Autorestart::OnAbnormal}, {"on_abort", Autorestart::OnAbort}, {"on_watchdog", Autorestart::OnWatchdog},
+    };
+    for (const auto& [word, value] : kWords)
+        if (detail::lower_trimmed(written) == word) return value;
     const auto flag = parse_boolean(written);
     if (!flag) return fail("invalid 'autorestart' value '{}'", written);
     return *flag ? Autorestart::Always : Autorestart::Never;

@@ -23,6 +23,8 @@ Result<double> parse_real(std::string_view text);
 Result<Duration> parse_time(std::string_view text);  ///< whole seconds as Python reads them, or with units
 Result<Duration> parse_seconds(std::string_view text);  ///< the same, for the keys where Supervisor expects an integer
 Result<std::vector<int>> parse_exit_codes(std::string_view text);
+/// "75, SIGKILL": numbers are exit codes, names are signals.
+Result<ExitWays> parse_exit_ways(std::string_view text);
 Result<Autorestart> parse_autorestart(std::string_view text);
 Result<Rate> parse_rate(std::string_view text);                 ///< "50/1s", "120/m per source"
 Result<std::vector<Hours>> parse_hours(std::string_view text);  ///< "Mon-Fri 09:00-17:00, Sat 10:00-12:00"

@@ -25,7 +25,7 @@ namespace {
 constexpr std::int64_t kLargestInt = 2147483647;  // XML-RPC's integers end here
 std::int64_t clamp(std::int64_t number) { return std::min(number, kLargestInt); }
 
-bool is_waiting(const Service& service) { return !live_pid(service.state()) && service.supervisor_state() == SupervisorState::Running; }
+bool is_waiting(const Service& service) { return !std::holds_alternative<engine::Done>(service.state()) && !live_pid(service.state()) && service.supervisor_state() == SupervisorState::Running; }
 
 std::int64_t started(const Service& service)
 {
@@ -85,7 +85,8 @@ void encode_info(Encoder& out, const Service& service, std::int64_t now, const e
     const SupervisorState state = service.supervisor_state();
     const bool has_sockets = !spec.sockets.endpoints.empty();
     const bool listens = spec.listener && pool != nullptr;
-    out.begin_struct(15u + (has_sockets ? 2 : 0) + (listens ? 3 : 0));
+    const bool notifies = spec.ready.access != config::NotifyAccess::None;
+    out.begin_struct(15u + (has_sockets ? 2 : 0) + (listens ? 3 : 0) + (notifies ? 4 : 0));
     text_member(out, "name", spec.name);
     text_member(out, "group", spec.group);
     number_member(out, "start", clamp(started(service)));
@@ -105,6 +106,12 @@ void encode_info(Encoder& out, const Service& service, std::int64_t now, const e
         text_member(out, "xsv_listener", listener_state_name(pool->state(spec.name)));
         number_member(out, "xsv_events_queued", clamp(static_cast<std::int64_t>(pool->queued())));
         number_member(out, "xsv_events_discarded", clamp(static_cast<std::int64_t>(pool->discarded())));
+    }
+    if (notifies) {
+        text_member(out, "xsv_notified", service.notices().said());
+        text_member(out, "xsv_status", service.notices().status());
+        text_member(out, "xsv_errno", service.notices().error() == 0 ? std::string() : errno_text(service.notices().error()));
+        number_member(out, "xsv_stored", service.notices().stored());
     }
     if (!has_sockets) return;
     number_member(out, "xsv_connections", service.handlers().count());
@@ -298,6 +305,10 @@ void Control::show(const Params& params, Reply reply)
             {"next_try_seconds", next == Time{} ? 0.0 : std::max(0.0, to_seconds(next - context_.loop.now()))},
             {"log_bytes_lost", lost},
             {"log_error", log_errors(spec)},
+            {"notified", std::string(service->notices().said())},
+            {"status", std::string(service->notices().status())},
+            {"error", service->notices().error() == 0 ? std::string() : errno_text(service->notices().error())},
+            {"stored", service->notices().stored()},
             {"events", spec.listener ? text::join(spec.listener->events, ", ") : std::string()},
             {"listener_state", pool != nullptr ? std::string(listener_state_name(pool->state(spec.name))) : std::string()},
             {"events_queued", pool != nullptr ? static_cast<std::int64_t>(pool->queued()) : std::int64_t{0}},

@@ -102,6 +102,7 @@ void Daemon::wire_together()
         if (auto found = sys::helper_user()) surroundings.helper_user = std::move(*found);
         else log::error("no user for the web process and the built-in services: {}", found.error().message);
     }
+    surroundings.run_dir = run_dir_;
 
     engine_ = std::make_unique<engine::Engine>(*context_, [this](const engine::ChildExit& exit, std::optional<std::uint32_t> slot) { on_other_exit(exit, slot); });
     scribe_link_.follow_output([this](const std::string& key, std::string_view data, bool captured, const engine::MessageOrigin& origin) {

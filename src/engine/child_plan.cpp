@@ -73,6 +73,33 @@ std::string descriptor_names(const ServiceSpec& spec, const std::vector<net::Soc
     return text::join(names, ":");
 }
 
+void add_extras(sys::ChildPlan& plan, Environment& environment, const Extras& extras)
+{
+    if (extras.ready.first >= 0) plan.moves.push_back(extras.ready);
+    plan.until_exec = extras.until_exec;
+    if (extras.notify_socket.empty()) return;
+    set(environment, "NOTIFY_SOCKET", extras.notify_socket);
+    if (extras.fdstore_max > 0) set(environment, "FDSTORE", std::to_string(extras.fdstore_max));
+    if (extras.watchdog <= Duration{}) return;
+    set(environment, "WATCHDOG_USEC", std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(extras.watchdog).count()));
+    plan.watchdog_pid = true;
+}
+
+/// Sockets and what was stored, from 3 on.
+void pass_descriptors(sys::ChildPlan& plan, Environment& environment, const ServiceSpec& spec,
+                      const std::vector<net::SocketPtr>& sockets, const Extras& extras)
+{
+    std::string names = descriptor_names(spec, sockets);
+    int next = 3;
+    for (const net::SocketPtr& socket : sockets) plan.moves.emplace_back(socket->fd.get(), next++);
+    for (const auto& [name, fd] : extras.stored) {
+        plan.moves.emplace_back(fd, next++);
+        names += (names.empty() ? "" : ":") + name;
+    }
+    set(environment, "LISTEN_FDS", std::to_string(next - 3));
+    set(environment, "LISTEN_FDNAMES", names);
+}
+
 void add_limits(sys::ChildPlan& plan, const Surroundings& surroundings)
 {
     const auto is_nofile = [](const sys::ResourceLimit& limit) { return limit.resource == RLIMIT_NOFILE; };
@@ -113,7 +140,7 @@ Environment inheritable_environment(char** environment)
 
 Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundings& surroundings,
                                        const std::vector<net::SocketPtr>& sockets, Streams streams,
-                                       const net::HeldSocket* listener)
+                                       const net::HeldSocket* listener, const Extras& extras)
 {
     auto environment = make_environment(spec, surroundings);
     if (!environment) return tl::unexpected(std::move(environment).error());
@@ -129,7 +156,7 @@ Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundin
 
     const SocketPass pass = spec.exec.socket_pass;
     const std::vector<int> targets = socket_targets(pass);
-    const bool has_socket = listener != nullptr || !sockets.empty();
+    const bool has_socket = listener != nullptr || !sockets.empty() || (pass == SocketPass::ListenFds && !extras.stored.empty());
     const auto is_taken = [&](int fd) { return has_socket && std::find(targets.begin(), targets.end(), fd) != targets.end(); };
     const int fds[] = {streams.in, streams.out, streams.err};
     for (int fd = 0; fd < 3; ++fd)
@@ -144,12 +171,11 @@ Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundin
         plan.access_order = spec.policy.access_order;
         if (pass == SocketPass::ListenFds) set(*environment, "LISTEN_FDS", "1"), set(*environment, "LISTEN_FDNAMES", "connection");
     } else if (pass == SocketPass::ListenFds && has_socket) {
-        for (std::size_t i = 0; i < sockets.size(); ++i) plan.moves.emplace_back(sockets[i]->fd.get(), 3 + static_cast<int>(i));
-        set(*environment, "LISTEN_FDS", std::to_string(sockets.size()));
-        set(*environment, "LISTEN_FDNAMES", descriptor_names(spec, sockets));
+        pass_descriptors(plan, *environment, spec, sockets, extras);
     } else if (has_socket) {
         for (const int target : targets) plan.moves.emplace_back(sockets.front()->fd.get(), target);
     }
+    add_extras(plan, *environment, extras);
     plan.listen_pid = pass == SocketPass::ListenFds && has_socket;
 
     for (const auto& [name, value] : *environment) plan.environment.push_back(name + "=" + value);

@@ -10,7 +10,6 @@ namespace xsv::engine {
 namespace {
 
 using config::Activation;
-using config::Autorestart;
 using Actions = std::vector<Action>;
 using namespace std::chrono_literals;
 
@@ -21,6 +20,16 @@ bool is_on_demand(const Policy& p) { return p.activation == Activation::OnDemand
 
 /// Supervisor wants "longer than", not "as long as": the timer ends one tick later.
 Duration start_timer(const Policy& p) { return p.start_time > 0s ? p.start_time + 1ns : 0ns; }
+
+bool is_told(const Policy& p) { return p.ready != config::ReadyWhen::StartSecs; }
+
+/// The end of a limit; none where there is no limit.
+Time limit(Time now, Duration longest) { return longest > 0s ? now + longest : Time{}; }
+
+void set_timer(Time now, Time until, Actions& actions)
+{
+    if (until != Time{}) actions.push_back(SetTimer{std::max<Duration>(until - now, 0ns), false});
+}
 
 Note note(Note::Kind kind, pid_t pid) { return {.kind = kind, .pid = pid}; }
 
@@ -90,15 +99,22 @@ Step not_spawned(const Policy& p, int failures, int pauses, const SpawnFailed& e
     return back_off(p, e.now, next, pause_delay(next.pauses), std::move(actions));
 }
 
-/// The end of a program that had been up.
-Step ended(const Policy& p, pid_t pid, const ExitStatus& status, Actions actions)
+/// What follows the end of a program that had been up. `failures`: of the starts before, where this end is one more.
+Step go_on(const Policy& p, Time now, Cause cause, const ExitStatus& status, std::optional<int> failures, Actions actions)
 {
-    actions.push_back(end_note(p, Note::Kind::Exited, pid, status));
-    const bool again = is_on_demand(p) || p.autorestart == Autorestart::Always ||
-                       (p.autorestart == Autorestart::Unexpected && !is_expected(p, status));
+    const bool again = is_on_demand(p) || restarts_after(p, cause, status);
     if (!again || (p.ending && !is_on_demand(p))) return {Ended{status}, std::move(actions)};
     actions.push_back(Passed{Ended{status}});
-    return wake(p, 0, 0, std::move(actions));
+    const Duration pause = p.restarts.pause;
+    if (failures && pause == 0s && !p.ending) return try_again(p, now, *failures + 1, std::move(actions));
+    if (pause == 0s || is_on_demand(p)) return wake(p, 0, 0, std::move(actions));
+    return back_off(p, now, {}, pause, std::move(actions));
+}
+
+Step ended(const Policy& p, pid_t pid, const Exited& e, std::optional<int> failures, Actions actions)
+{
+    actions.push_back(end_note(p, Note::Kind::Exited, pid, e.status));
+    return go_on(p, e.now, Cause::Exit, e.status, failures, std::move(actions));
 }
 
 Actions after_exit(const Policy& p)
@@ -106,16 +122,16 @@ Actions after_exit(const Policy& p)
     return p.kill_as_group ? Actions{SweepGroup{}} : Actions{};
 }
 
-Step begin_stop(const Policy& p, Time now, pid_t pid, After after)
+Step begin_stop(const Policy& p, Time now, pid_t pid, After after, std::optional<int> signal = {})
 {
     Actions actions;
     // First the sockets, so that no caller gets in line behind a stop.
     if (after == After::Stop || after == After::Shutdown) close_sockets(p, actions);
     Note line = note(Note::Kind::Signalling, pid);
-    line.signal = p.stop_signal;
+    line.signal = signal.value_or(p.stop_signal);
     line.group = p.stop_as_group;
     actions.push_back(line);
-    actions.push_back(Signal{p.stop_signal, p.stop_as_group});
+    actions.push_back(Signal{line.signal, p.stop_as_group});
     actions.push_back(SetTimer{p.stop_time, false});
     return {Stopping{.pid = pid, .deadline = now + p.stop_time, .after = after}, std::move(actions)};
 }
@@ -124,17 +140,69 @@ Step begin_stop(const Policy& p, Time now, pid_t pid, After after)
 Step stop_for_good(const Policy& p, Stopping s, After after)
 {
     Actions actions;
-    if (s.after == After::Restart || s.after == After::Listen) close_sockets(p, actions);
+    if (s.after != After::Stop && s.after != After::Shutdown) close_sockets(p, actions);
     s.after = after;
     return {s, std::move(actions)};
 }
 
+/// From here on run_time_max counts.
+Step come_up(const Policy& p, Time now, Running next, Actions actions)
+{
+    next.until = limit(now, p.restarts.run_time_max.value_or(0s));
+    set_timer(now, next.until, actions);
+    return {next, std::move(actions)};
+}
+
+/// The process is made to end for a cause that it did not choose.
+Step fail_it(const Policy& p, Time now, pid_t pid, Cause cause, int failures)
+{
+    Step next = begin_stop(p, now, pid, After::Judge, cause == Cause::Watchdog ? p.restarts.watchdog_signal : p.stop_signal);
+    Stopping& stopping = std::get<Stopping>(next.state);
+    stopping.cause = cause;
+    stopping.failures = failures;
+    next.actions.insert(next.actions.begin(), Note{.kind = Note::Kind::Failing, .pid = pid, .cause = cause});
+    return next;
+}
+
 Step adopt(const Policy& p, const Adopted& e, int failures, Actions actions)
 {
+    if (is_told(p)) {
+        const Time until = limit(e.since, p.start_timeout);
+        set_timer(e.now, until, actions);
+        return {Starting{e.pid, e.since, failures, until}, std::move(actions)};
+    }
     const Time up = e.since + start_timer(p);
-    if (e.now >= up) return {Running{e.pid, e.since}, std::move(actions)};
+    if (e.now >= up) return come_up(p, e.now, {e.pid, e.since}, std::move(actions));
     actions.push_back(SetTimer{up - e.now, false});
     return {Starting{e.pid, e.since, failures}, std::move(actions)};
+}
+
+/// Whoever served a caller did what it was there for, however quickly; where nobody waits, nobody was failed.
+bool was_useful(const Policy& p, const Exited& e) { return is_on_demand(p) && (e.progress || !e.demand_waiting); }
+
+Step too_quick(const Policy& p, const Starting& s, const Exited& e, Actions actions)
+{
+    actions.push_back(Note{.kind = Note::Kind::TooQuick, .pid = s.pid, .status = e.status});  // expected in no case
+    return try_again(p, e.now, s.failures + 1, std::move(actions));
+}
+
+/// ready = exit: the end is what the start was for.
+Step job_ended(const Policy& p, const Starting& s, const Exited& e, Actions actions)
+{
+    const bool good = is_expected(p, e.status);
+    if (!good && restarts_after(p, Cause::Exit, e.status)) return too_quick(p, s, e, std::move(actions));
+    if (good && p.restarts.remain_after_exit) {
+        actions.push_back(end_note(p, Note::Kind::Exited, s.pid, e.status));
+        return {Done{e.status}, std::move(actions)};
+    }
+    actions.push_back(Passed{Running{s.pid, s.since}});
+    return ended(p, s.pid, e, {}, std::move(actions));
+}
+
+Step never_ready(const Policy& p, const Starting& s, Time now, Cause cause)
+{
+    if (s.pid != 0) return fail_it(p, now, s.pid, cause, s.failures);
+    return try_again(p, now, s.failures + 1, {ClearTimer{}, Note{.kind = Note::Kind::Failing, .cause = cause}});
 }
 
 // ---- The arrows, state by state. -----------------------------------------------------------------------------------
@@ -169,6 +237,12 @@ Step on(const Policy& p, const Listening& s, const Adopted& e) { return adopt(p,
 
 Step on(const Policy& p, const Spawning& s, const Spawned& e)
 {
+    if (is_told(p)) {
+        const Time until = limit(e.now, p.start_timeout);
+        Actions actions{note(Note::Kind::Spawned, e.pid)};
+        set_timer(e.now, until, actions);
+        return {Starting{e.pid, e.now, s.failures, until}, std::move(actions)};
+    }
     return {Starting{e.pid, e.now, s.failures}, {note(Note::Kind::Spawned, e.pid), SetTimer{start_timer(p), false}}};
 }
 Step on(const Policy& p, const Spawning& s, const SpawnFailed& e)
@@ -179,50 +253,106 @@ Step on(const Policy& p, const Spawning& s, const Adopted& e) { return adopt(p, 
 
 Step on(const Policy& p, const Starting& s, const TimerFired& e)
 {
+    if (is_told(p)) {
+        if (s.until == Time{}) return {s, {}};
+        if (e.now < s.until) return {s, {SetTimer{s.until - e.now, false}}};
+        return never_ready(p, s, e.now, Cause::StartTimeout);
+    }
     const Time up = s.since + start_timer(p);
     if (e.now < up) return {s, {SetTimer{up - e.now, false}}};
-    return {Running{s.pid, s.since}, {note(Note::Kind::EnteredRunning, s.pid)}};
+    return come_up(p, e.now, {s.pid, s.since}, {note(Note::Kind::EnteredRunning, s.pid)});
+}
+Step on(const Policy& p, const Starting& s, const BecameReady& e)
+{
+    if (!is_told(p) || s.pid == 0 || p.ready == config::ReadyWhen::Exit) return {s, {}};
+    const int failures = e.now - s.since < p.start_time ? s.failures : 0;
+    return come_up(p, e.now, {.pid = s.pid, .since = s.since, .failures = failures},
+                   {ClearTimer{}, note(Note::Kind::Ready, s.pid)});
+}
+Step on(const Policy& p, const Starting& s, const NeverReady& e)
+{
+    return is_told(p) ? never_ready(p, s, e.now, Cause::Protocol) : Step{s, {}};
 }
 Step on(const Policy& p, const Starting& s, const Exited& e)
 {
     Actions actions = after_exit(p);
     actions.push_back(ClearTimer{});
-    const bool was_up = e.now - s.since >= p.start_time;
-    // Whoever served a caller did what it was there for, however quickly; where nobody waits, nobody was failed.
-    const bool was_useful = is_on_demand(p) && (e.progress || !e.demand_waiting);
-    if (was_up || was_useful) {
+    if (p.ready == config::ReadyWhen::Exit) return job_ended(p, s, e, std::move(actions));
+    const bool was_up = !is_told(p) && e.now - s.since >= p.start_time;
+    if (was_up || was_useful(p, e)) {
         actions.push_back(Passed{Running{s.pid, s.since}});
-        return ended(p, s.pid, e.status, std::move(actions));
+        return ended(p, s.pid, e, {}, std::move(actions));
     }
-    actions.push_back(Note{.kind = Note::Kind::TooQuick, .pid = s.pid, .status = e.status});  // expected in no case
-    return try_again(p, e.now, s.failures + 1, std::move(actions));
+    return too_quick(p, s, e, std::move(actions));
 }
 
-Step on(const Policy& p, const Running& s, const Exited& e) { return ended(p, s.pid, e.status, after_exit(p)); }
+Step on(const Policy& p, const Running& s, const Exited& e)
+{
+    Actions actions = after_exit(p);
+    if (s.until != Time{}) actions.push_back(ClearTimer{});
+    // Whoever calls itself ready and dies at once must not keep us busy with starting it.
+    const bool young = is_told(p) && e.now - s.since < p.start_time && !was_useful(p, e);
+    return ended(p, s.pid, e, young ? std::optional(s.failures) : std::nullopt, std::move(actions));
+}
+Step on(const Policy& p, const Running& s, const TimerFired& e)
+{
+    if (s.until == Time{}) return {s, {}};
+    if (e.now < s.until) return {s, {SetTimer{s.until - e.now, false}}};
+    return fail_it(p, e.now, s.pid, Cause::RunTimeout, 0);
+}
 
 template <class S>
 concept Up = std::same_as<S, Starting> || std::same_as<S, Running>;
 
+/// Between the process that was started and the one that stays there is nobody to be told.
+Step leave_start(const Policy& p, After after)
+{
+    Actions actions{ClearTimer{}};
+    if (after == After::Restart || after == After::Listen) return wake(p, 0, 0, std::move(actions));
+    close_sockets(p, actions);
+    return {Stopped{}, std::move(actions)};
+}
+
 template <Up S>
 Step on(const Policy& p, const S& s, const Stop& e)
 {
-    return begin_stop(p, e.now, s.pid, After::Stop);
+    return s.pid == 0 ? leave_start(p, After::Stop) : begin_stop(p, e.now, s.pid, After::Stop);
 }
 template <Up S>
 Step on(const Policy& p, const S& s, const Shutdown& e)
 {
-    return begin_stop(p, e.now, s.pid, After::Shutdown);
+    return s.pid == 0 ? leave_start(p, After::Shutdown) : begin_stop(p, e.now, s.pid, After::Shutdown);
+}
+template <Up S>
+Step on(const Policy&, S s, const MainPid& e)
+{
+    if (e.pid != 0 || std::same_as<S, Starting>) s.pid = e.pid;
+    return {s, {}};
+}
+template <Up S>
+Step on(const Policy& p, S s, const Extend& e)
+{
+    const bool counts = s.until != Time{} && (std::same_as<S, Running> || is_told(p));
+    if (!counts || s.until >= e.now + e.by) return {s, {}};
+    s.until = e.now + e.by;
+    return {s, {SetTimer{e.by, false}}};
+}
+template <Up S>
+Step on(const Policy& p, const S& s, const WatchdogMissed& e)
+{
+    return s.pid == 0 ? Step{s, {}} : fail_it(p, e.now, s.pid, Cause::Watchdog, s.failures);
 }
 template <Up S>
 Step on(const Policy& p, const S& s, const Restart& e)
 {
     if (p.ending) return {s, {}};
+    if (s.pid == 0) return leave_start(p, is_on_demand(p) ? After::Listen : After::Restart);
     return begin_stop(p, e.now, s.pid, is_on_demand(p) ? After::Listen : After::Restart);
 }
 template <Up S>
 Step on(const Policy& p, const S& s, const Idle& e)
 {
-    return is_on_demand(p) ? begin_stop(p, e.now, s.pid, After::Listen) : Step{s, {}};
+    return is_on_demand(p) && s.pid != 0 ? begin_stop(p, e.now, s.pid, After::Listen) : Step{s, {}};
 }
 
 Step on(const Policy& p, const Backoff& s, const TimerFired&)
@@ -261,13 +391,35 @@ Step on(const Policy& p, Stopping s, const TimerFired& e)
     s.deadline = e.now + repeat;
     return {s, {line, Signal{SIGKILL, group}, SetTimer{repeat, false}}};
 }
+Step judge(const Policy& p, const Stopping& s, const Exited& e, Actions actions)
+{
+    if (p.ending) {
+        close_sockets(p, actions);
+        return {Stopped{}, std::move(actions)};
+    }
+    const bool failed_start = s.cause == Cause::StartTimeout || s.cause == Cause::Protocol;
+    if (failed_start) return try_again(p, e.now, s.failures + 1, std::move(actions));
+    return go_on(p, e.now, s.cause, e.status, {}, std::move(actions));
+}
 Step on(const Policy& p, const Stopping& s, const Exited& e)
 {
     // A stop leaves nothing behind, whatever the program has started in its session.
     Actions actions{SweepGroup{}, ClearTimer{}, end_note(p, Note::Kind::Stopped, s.pid, e.status)};
     if (s.after == After::Stop || s.after == After::Shutdown) return {Stopped{}, std::move(actions)};
+    if (s.after == After::Judge) return judge(p, s, e, std::move(actions));
     if (!p.ending) actions.push_back(Passed{Stopped{}});
     return wake(p, 0, 0, std::move(actions));
+}
+Step on(const Policy&, Stopping s, const MainPid& e)
+{
+    if (e.pid != 0) s.pid = e.pid;
+    return {s, {}};
+}
+Step on(const Policy&, Stopping s, const Extend& e)
+{
+    if (s.killed || s.deadline >= e.now + e.by) return {s, {}};
+    s.deadline = e.now + e.by;
+    return {s, {SetTimer{e.by, false}}};
 }
 Step on(const Policy& p, const Stopping& s, const Stop&)
 {
@@ -291,6 +443,16 @@ Step on(const Policy& p, const Ended& s, const Shutdown&)
     return p.has_sockets ? Step{s, {CloseSockets{}}} : Step{s, {}};
 }
 Step on(const Policy& p, const Ended&, const Adopted& e) { return adopt(p, e, 0, {}); }
+
+Step on(const Policy& p, const Done&, const Stop&)
+{
+    Actions actions;
+    close_sockets(p, actions);
+    return {Stopped{}, std::move(actions)};
+}
+Step on(const Policy& p, const Done& s, const Shutdown& e) { return on(p, s, Stop{e.now}); }
+Step on(const Policy& p, const Done& s, const Restart&) { return p.ending ? Step{s, {}} : start(p, {}); }
+Step on(const Policy& p, const Done&, const Adopted& e) { return adopt(p, e, 0, {}); }
 
 Actions leave(const Fatal& s)
 {
@@ -332,7 +494,9 @@ std::vector<Action> resume(const Policy& policy, const State& state, Time now)
 {
     const auto timer = [now](Time at) { return Actions{SetTimer{std::max<Duration>(at - now, 0ns), false}}; };
     if (std::holds_alternative<Listening>(state) && !policy.ending) return {AwaitDemand{}};
-    if (const auto* s = std::get_if<Starting>(&state)) return timer(s->since + start_timer(policy));
+    if (const auto* s = std::get_if<Starting>(&state); s && !is_told(policy)) return timer(s->since + start_timer(policy));
+    if (const auto* s = std::get_if<Starting>(&state)) return s->until == Time{} ? Actions{} : timer(s->until);
+    if (const auto* s = std::get_if<Running>(&state); s && s->until != Time{}) return timer(s->until);
     if (const auto* s = std::get_if<Backoff>(&state)) return timer(s->until);
     if (const auto* s = std::get_if<Stopping>(&state)) return timer(s->deadline);
     if (const auto* s = std::get_if<Fatal>(&state); s && s->until) return timer(*s->until);

@@ -46,8 +46,11 @@ struct Policy {
     std::optional<Duration> fatal_retry;
     config::Autorestart autorestart = config::Autorestart::Unexpected;
     std::vector<int> exit_codes{0};
+    config::Restarts restarts;
     int stop_signal = 15;
     bool stop_as_group = false, kill_as_group = false;
+    config::ReadyWhen ready = config::ReadyWhen::StartSecs;
+    Duration start_timeout{};       ///< 0: no limit; not for StartSecs
     bool operator==(const Policy&) const = default;
 };
 Policy make_policy(const config::ServiceSpec& spec);
@@ -70,16 +73,19 @@ struct Spawning {
     int failures = 0, pauses = 0;
     bool operator==(const Spawning&) const = default;
 };
-/// The process lives, but not yet for start_time.
+/// The process lives, but not yet for start_time; with another `ready`, it was not ready yet.
 struct Starting {
-    pid_t pid = 0;
+    pid_t pid = 0;         ///< ready = fork: 0 between the first process and the one that stays
     Time since{};
     int failures = 0;
+    Time until{};          ///< ready by then, or it is a failed start; none: no limit
     bool operator==(const Starting&) const = default;
 };
 struct Running {
     pid_t pid = 0;
     Time since{};
+    Time until{};          ///< run_time_max; none: no limit
+    int failures = 0;      ///< ready before start_time: of the starts before; an end before start_time is one more
     bool operator==(const Running&) const = default;
 };
 /// No process; sockets open and unwatched until the next try.
@@ -94,6 +100,15 @@ enum class After : std::uint8_t {
     Restart,   ///< Spawning, sockets stay open
     Listen,    ///< Listening, callers have queued meanwhile
     Shutdown,  ///< Stopped, because the daemon ends
+    Judge,     ///< what the policy says of an end for this cause
+};
+/// Why a process ends; of what it does by itself, the exit status says the rest.
+enum class Cause : std::uint8_t {
+    Exit,
+    StartTimeout,  ///< not ready in start_timeout
+    Protocol,      ///< it can never become ready
+    RunTimeout,    ///< up for run_time_max
+    Watchdog,      ///< no sign of life in time
 };
 /// The process was told to end and still lives.
 struct Stopping {
@@ -102,6 +117,8 @@ struct Stopping {
     bool killed = false;       ///< SIGKILL was sent at least once
     bool unreachable = false;  ///< the kernel refused the signal (Supervisor's UNKNOWN); tried again at the deadline
     After after = After::Stop;
+    Cause cause = Cause::Exit;  ///< with Judge
+    int failures = 0;           ///< with Judge, of a start that failed: of those before
     bool operator==(const Stopping&) const = default;
 };
 /// It ended after having been up, and the policy leaves it so. Sockets stay open, unwatched.
@@ -114,7 +131,12 @@ struct Fatal {
     std::optional<Time> until;  ///< next try, with fatal_retry
     bool operator==(const Fatal&) const = default;
 };
-using State = std::variant<Stopped, Listening, Spawning, Starting, Running, Backoff, Stopping, Ended, Fatal>;
+/// ready = exit with remain_after_exit: its work is done, and counts until it is stopped. No process.
+struct Done {
+    ExitStatus status;
+    bool operator==(const Done&) const = default;
+};
+using State = std::variant<Stopped, Listening, Spawning, Starting, Running, Backoff, Stopping, Ended, Fatal, Done>;
 
 // ---- Events; `now` is always the time at which the event is handed over -------------------------------------------
 
@@ -159,8 +181,24 @@ struct Adopted {
     pid_t pid = 0;
     Time since{};
 };
+/// The program is ready, as `ready` of the policy wants it told. Means nothing with StartSecs.
+struct BecameReady { Time now; };
+/// It never will be.
+struct NeverReady { Time now; };
+/// Another process is the main one from now on; 0 (ready = fork, while starting): there is none at the moment.
+struct MainPid {
+    Time now;
+    pid_t pid = 0;
+};
+/// The limit of this start, run or stop is to be `by` from now at least.
+struct Extend {
+    Time now;
+    Duration by{};
+};
+/// No sign of life in time.
+struct WatchdogMissed { Time now; };
 using Event = std::variant<Start, Stop, Restart, Demand, Idle, Spawned, SpawnFailed, Exited, TimerFired, SignalFailed,
-                           Shutdown, Adopted>;
+                           Shutdown, Adopted, BecameReady, NeverReady, MainPid, Extend, WatchdogMissed>;
 
 // ---- Actions ------------------------------------------------------------------------------------------------------
 
@@ -209,6 +247,8 @@ struct Note {
         GaveUp,          ///< INFO "gave up: x entered FATAL state, too many start retries too quickly"
         Signalling,      ///< DEBG "killing x (pid N) with signal ..."; `signal`, `group`
         Killing,         ///< WARN "killing 'x' (N) with SIGKILL"
+        Ready,           ///< INFO "success: x entered RUNNING state, ..."; how it was told
+        Failing,         ///< WARN: it is made to end because of `cause`
     };
     Kind kind{};
     pid_t pid = 0;
@@ -216,6 +256,7 @@ struct Note {
     bool expected = false;  ///< Exited, Stopped: the status is one of exit_codes
     int signal = 0;         ///< Signalling, Killing
     bool group = false;     ///< Signalling, Killing
+    Cause cause = Cause::Exit;  ///< Failing
     bool operator==(const Note&) const = default;
 };
 /// A state gone through on the way to the step's own, for those who follow every change (Supervisor's events): publish
@@ -244,8 +285,10 @@ std::vector<Action> resume(const Policy& policy, const State& state, Time now);
 Duration retry_delay(const Policy& policy, int failures);
 /// The wait after `pauses` clones in a row that failed for want of resources: 100 ms doubling to 5 s.
 Duration pause_delay(int pauses);
-/// Is this end what exit_codes names? Never so after a signal.
+/// Is this end what exit_codes and exit_signals name?
 bool is_expected(const Policy& policy, const ExitStatus& status);
+/// Does an always-on program that has ended so start again by itself?
+bool restarts_after(const Policy& policy, Cause cause, const ExitStatus& status);
 
 // ---- Views --------------------------------------------------------------------------------------------------------
 

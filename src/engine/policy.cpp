@@ -12,6 +12,23 @@ using namespace std::chrono_literals;
 constexpr Duration kShortestPause = 100ms;  // also the least that backoff_max can mean: a retry loop is never tight
 constexpr Duration kLongestPause = 5s;
 
+bool was_killed(const ExitStatus& status) { return status.code == CLD_KILLED || status.code == CLD_DUMPED; }
+
+bool names(const config::ExitWays& ways, const ExitStatus& status)
+{
+    const std::vector<int>& list = was_killed(status) ? ways.signals : ways.codes;
+    return status.code != 0 && std::ranges::find(list, status.status) != list.end();
+}
+
+/// systemd's: these signals are a way to ask for an end, but not of a job that is to be finished.
+bool is_clean(const Policy& policy, const ExitStatus& status)
+{
+    if (is_expected(policy, status)) return true;
+    const int n = status.status;
+    const bool asked = n == SIGHUP || n == SIGINT || n == SIGTERM || n == SIGPIPE;
+    return status.code == CLD_KILLED && asked && policy.ready != config::ReadyWhen::Exit;
+}
+
 }  // namespace
 
 Policy make_policy(const config::ServiceSpec& spec)
@@ -29,6 +46,9 @@ Policy make_policy(const config::ServiceSpec& spec)
     policy.fatal_retry = from.fatal_retry;
     policy.autorestart = from.autorestart;
     policy.exit_codes = from.exit_codes;
+    policy.restarts = spec.restarts;
+    policy.ready = spec.ready.when;
+    policy.start_timeout = from.start_timeout;
     policy.stop_signal = from.stop_signal;
     policy.stop_as_group = from.stop_as_group;
     policy.kill_as_group = from.kill_as_group || from.stop_as_group;
@@ -39,7 +59,26 @@ int ExitStatus::exit_code() const noexcept { return code == CLD_EXITED ? status 
 
 bool is_expected(const Policy& policy, const ExitStatus& status)
 {
-    return status.code == CLD_EXITED && std::ranges::find(policy.exit_codes, status.status) != policy.exit_codes.end();
+    return names({policy.exit_codes, policy.restarts.exit_signals}, status);
+}
+
+bool restarts_after(const Policy& policy, Cause cause, const ExitStatus& status)
+{
+    using config::Autorestart;
+    if (names(policy.restarts.prevent, status)) return false;
+    if (names(policy.restarts.force, status)) return true;
+    const bool by_itself = cause == Cause::Exit, clean = by_itself && is_clean(policy, status);
+    switch (policy.autorestart) {
+        case Autorestart::Never: return false;
+        case Autorestart::Always: return true;
+        case Autorestart::Unexpected: return !by_itself || !is_expected(policy, status);
+        case Autorestart::OnSuccess: return clean;
+        case Autorestart::OnFailure: return !clean;
+        case Autorestart::OnAbnormal: return !by_itself || (!clean && was_killed(status));
+        case Autorestart::OnAbort: return by_itself && !clean && was_killed(status);
+        case Autorestart::OnWatchdog: return cause == Cause::Watchdog;
+    }
+    return false;
 }
 
 Duration retry_delay(const Policy& policy, int failures)

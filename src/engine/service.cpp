@@ -33,7 +33,7 @@ Result<std::unique_ptr<Service>> Service::create(Context& context, config::Servi
 
 Service::Service(Context& context, config::ServiceSpec spec, std::uint32_t slot)
     : context_(context), spec_(std::move(spec)), policy_(make_policy(spec_)), slot_(slot), streams_(context, spec_.namespec()),
-      handlers_(std::make_unique<Handlers>(context, *this))
+      handlers_(std::make_unique<Handlers>(context, *this)), notices_(std::make_unique<Notices>(context, *this))
 {
 }
 
@@ -76,6 +76,7 @@ void Service::stop(bool now)
 void Service::keep_sockets()
 {
     keeps_sockets_ = true;
+    notices_->keep_store(true);
     kept_timer_ = context_.loop.after(spec_.policy.stop_time + kStartAfterStop, spec_.namespec() + " kept sockets", [this] { let_sockets_go(); });
 }
 
@@ -84,6 +85,7 @@ void Service::let_sockets_go()
     keeps_sockets_ = false;
     kept_sockets_.clear();
     kept_timer_.reset();
+    notices_->keep_store(false);
 }
 
 void Service::restart() { hand(Restart{context_.loop.now()}); }
@@ -122,6 +124,7 @@ void Service::vanish()
     watches_.clear();
     sockets_.clear();
     let_sockets_go();
+    notices_->close();
     streams_.close();
     context_.table.release(slot_);
 }
@@ -147,6 +150,7 @@ void Service::enter(State state)
     write_down();
     if (!std::holds_alternative<Starting>(state_) && !std::holds_alternative<Running>(state_)) idle_timer_.reset();
     if (!std::holds_alternative<Stopping>(state_)) stop_report_.reset();
+    notices_->entered(state_);
     publish();
 }
 
@@ -205,13 +209,17 @@ void Service::perform(const Spawn&)
 {
     auto spawned = spawn();
     const Time now = context_.loop.now();
-    if (!spawned) return spawn_failed(spawned.error());
+    if (!spawned) {
+        notices_->ended();
+        return spawn_failed(spawned.error());
+    }
     Slot& slot = place();
     pidfd_ = std::move(spawned->pidfd);
     context_.pids.add(spawned->pid, slot_);
     slot.state.store(static_cast<std::uint32_t>(SlotState::Live), std::memory_order_release);
     slot.start_ticks = static_cast<std::int64_t>(context_.processes.start_ticks(spawned->pid));
     hand(Spawned{now, spawned->pid});
+    notices_->started();
     if (policy_.activation == config::Activation::OnDemand) watch_idle();
 }
 
@@ -233,7 +241,7 @@ Result<sys::Spawned> Service::spawn()
     slot.state.store(static_cast<std::uint32_t>(SlotState::Intent), std::memory_order_release);
     auto spawned = context_.processes.spawn(*ready_->child, slot.child);
     if (!spawned) slot.state.store(static_cast<std::uint32_t>(SlotState::Idle), std::memory_order_release);
-    if (policy_.activation != config::Activation::OnDemand) ready_.reset();
+    if (policy_.activation != config::Activation::OnDemand || spec_.ready != config::Ready{}) ready_.reset();
     return spawned;
 }
 
@@ -244,7 +252,9 @@ Status Service::make_ready()
         if (auto renewed = streams_.renew(spec_); !renewed) return renewed;
     auto ends = streams_.open_child_ends(spec_);
     if (!ends) return tl::unexpected(std::move(ends).error());
-    auto plan = make_child_plan(spec_, context_.surroundings, sockets_, ends->streams());
+    auto extras = notices_->prepare();
+    if (!extras) return tl::unexpected(std::move(extras).error());
+    auto plan = make_child_plan(spec_, context_.surroundings, sockets_, ends->streams(), nullptr, *extras);
     if (!plan) return tl::unexpected(std::move(plan).error());
     ready_ = ServiceStreams::ReadyChild{context_.processes.prepare(std::move(*plan)), std::move(*ends)};
     return {};
@@ -277,8 +287,30 @@ void Service::spawn_failed(const Error& error)
     hand(SpawnFailed{context_.loop.now(), resource});
 }
 
+bool Service::take_main(pid_t pid)
+{
+    auto pidfd = context_.processes.open(pid);
+    if (!pidfd || context_.pids.oldest(pid, context_.table)) return false;
+    Slot& slot = place();
+    context_.pids.remove(slot.child.pid, slot_);
+    context_.pids.add(pid, slot_);
+    pidfd_ = std::move(*pidfd);
+    slot.child.pid = pid;
+    slot.start_ticks = static_cast<std::int64_t>(context_.processes.start_ticks(pid));
+    log::info("{}: its main process is pid {} now", spec_.namespec(), pid);
+    hand(MainPid{context_.loop.now(), pid});
+    return true;
+}
+
+void Service::forget_failures()
+{
+    if (auto* running = std::get_if<Running>(&state_)) running->failures = 0;
+    write_down();
+}
+
 void Service::on_exit(const ChildExit& exit)
 {
+    notices_->drain();
     context_.pids.remove(exit.pid, slot_);
     ended_pidfd_ = std::move(pidfd_);
     ended_pid_ = exit.pid;
@@ -300,6 +332,7 @@ void Service::on_exit(const ChildExit& exit)
     }
     if (exit.code != CLD_EXITED || exit.status != 0) ready_.reset();  // whatever it was may be mended by now
     if (const std::string step = failed_step(); !step.empty()) log::info("{} (pid {}): {}", spec_.name, ended_pid_, step);
+    notices_->ended();
     hand(Exited{context_.loop.now(), {exit.code, exit.status}, progress, demand});
     ended_pidfd_.reset();
 }
@@ -358,7 +391,7 @@ bool Service::holds_sockets() const
     if (spec_.sockets.standing) return spec_.broken.empty() && !context_.ending;
     if (std::holds_alternative<Stopped>(state_)) return false;
     const auto* stopping = std::get_if<Stopping>(&state_);
-    return stopping == nullptr || stopping->after == After::Restart || stopping->after == After::Listen;
+    return stopping == nullptr || (stopping->after != After::Stop && stopping->after != After::Shutdown);
 }
 
 void Service::perform(const OpenSockets&)

@@ -9,6 +9,7 @@
 #include "engine/guardian_link.h"
 #include "engine/handlers.h"
 #include "engine/lifecycle.h"
+#include "engine/notices.h"
 #include "engine/streams.h"
 
 namespace xsv::engine {
@@ -38,6 +39,7 @@ public:
     Handlers& handlers() { return *handlers_; }
     const std::vector<net::SocketPtr>& sockets() const { return sockets_; }
     ServiceStreams& streams() { return streams_; }
+    const Notices& notices() const { return *notices_; }
     std::string_view reason() const { return slot().reason_text(); }
     std::string failed_step() const;   ///< "changing to the directory /srv: No such file or directory", of the last child; or empty
     Time next_try() const;
@@ -73,6 +75,7 @@ public:
 
 private:
     friend class Handlers;
+    friend class Notices;
     void hand(const Event& event);
     void enter(State state);
     void perform(const Action& action);
@@ -91,7 +94,11 @@ private:
     Status make_ready();
     Status prepare_sockets();
     void spawn_failed(const Error& error);
+    /// Another process is the main one from now on. False: it is gone, or another service's.
+    bool take_main(pid_t pid);
+    void forget_failures();
     void log_note(const Note& note);
+    std::string failure(Cause cause) const;
     int waiting_callers() const;
     bool took_callers(int waiting);
     void flush_pending();
@@ -127,6 +134,7 @@ private:
     std::vector<std::uint64_t> left_behind_;   ///< callers that the last process did not take
     std::vector<std::function<bool(Service&)>> waiters_;
     std::unique_ptr<Handlers> handlers_;
+    std::unique_ptr<Notices> notices_;
     bool keeps_sockets_ = false;
     std::vector<net::SocketPtr> kept_sockets_;
     event::WatchPtr timer_, socket_timer_, idle_timer_, kept_timer_, stop_report_;

@@ -11,19 +11,39 @@ namespace {
 std::int64_t nanoseconds(Time time) { return time.time_since_epoch().count(); }
 Time from_nanoseconds(std::int64_t count) { return Time(Duration(count)); }
 
+constexpr std::uint32_t kCauseShift = 8, kAfterMask = 0xff;   // of Slot::after
+
 /// The order of the alternatives is part of the table's format; append only, and raise Table::kVersion otherwise.
 struct Writer {
     Slot& slot;
     void operator()(const Stopped&) const {}
     void operator()(const Listening& s) const { slot.failures = s.failures; }
     void operator()(const Spawning& s) const { slot.failures = s.failures; }
-    void operator()(const Starting& s) const { slot.failures = s.failures, slot.started_boot = nanoseconds(s.since); }
-    void operator()(const Running& s) const { slot.failures = 0, slot.started_boot = nanoseconds(s.since); }
+    void operator()(const Starting& s) const
+    {
+        slot.failures = s.failures, slot.started_boot = nanoseconds(s.since), slot.until = nanoseconds(s.until);
+    }
+    void operator()(const Running& s) const
+    {
+        slot.failures = s.failures, slot.started_boot = nanoseconds(s.since), slot.until = nanoseconds(s.until);
+    }
     void operator()(const Backoff& s) const { slot.failures = s.failures, slot.until = nanoseconds(s.until); }
-    void operator()(const Stopping& s) const { slot.after = static_cast<std::uint32_t>(s.after), slot.until = nanoseconds(s.deadline); }
+    void operator()(const Stopping& s) const
+    {
+        slot.after = static_cast<std::uint32_t>(s.after) | static_cast<std::uint32_t>(s.cause) << kCauseShift;
+        slot.until = nanoseconds(s.deadline), slot.failures = s.failures;
+    }
     void operator()(const Ended&) const {}
     void operator()(const Fatal& s) const { slot.until = s.until ? nanoseconds(*s.until) : 0; }
+    void operator()(const Done&) const {}
 };
+
+Stopping read_stopping(const Slot& slot, pid_t pid, Time deadline)
+{
+    const auto after = static_cast<After>(std::min(slot.after & kAfterMask, static_cast<std::uint32_t>(After::Judge)));
+    const auto cause = static_cast<Cause>(std::min(slot.after >> kCauseShift, static_cast<std::uint32_t>(Cause::Watchdog)));
+    return {.pid = pid, .deadline = deadline, .after = after, .cause = cause, .failures = slot.failures};
+}
 
 State read_state(const Slot& slot, pid_t pid)
 {
@@ -31,12 +51,13 @@ State read_state(const Slot& slot, pid_t pid)
     switch (slot.phase) {
         case 1: return Listening{slot.failures};
         case 2: return Spawning{slot.failures};
-        case 3: return Starting{pid, since, slot.failures};
-        case 4: return Running{pid, since};
+        case 3: return Starting{pid, since, slot.failures, until};
+        case 4: return Running{pid, since, until, slot.failures};
         case 5: return Backoff{slot.failures, 0, until};
-        case 6: return Stopping{pid, until, false, false, static_cast<After>(std::min(slot.after, 3u))};
+        case 6: return read_stopping(slot, pid, until);
         case 7: return Ended{{slot.exit_code, slot.exit_status}};
         case 8: return Fatal{slot.until != 0 ? std::optional(until) : std::nullopt};
+        case 9: return Done{{slot.exit_code, slot.exit_status}};
         default: return Stopped{};
     }
 }
@@ -81,10 +102,12 @@ void Service::take_over_process()
         if (auto pidfd = context_.processes.open(pid)) pidfd_ = std::move(*pidfd);
         if (std::holds_alternative<Spawning>(state_)) hand(Adopted{now, pid, from_nanoseconds(slot.started_boot)});
         for (const Action& action : resume(policy_, state_, now)) perform(action);
+        notices_->resume();
         if (policy_.activation == config::Activation::OnDemand) watch_idle();
     } else if (slot.exit_pending != 0) {
         // Its end was written down, and the engine died before drawing the consequences; it may not have noted the beginning.
         if (std::holds_alternative<Spawning>(state_) && pid > 0) hand(Adopted{now, pid, from_nanoseconds(slot.started_boot)});
+        notices_->resume();
         on_exit({slot.exit_sequence, pid, slot.exit_code, slot.exit_status});
     } else if (std::holds_alternative<Spawning>(state_)) {
         slot.state.store(static_cast<std::uint32_t>(SlotState::Idle), std::memory_order_release);
@@ -123,7 +146,7 @@ void Service::apply(config::ServiceSpec spec, std::vector<net::SocketPtr> socket
     }
     if (before.sockets.standing && !holds_sockets()) close_sockets();
     if (before.exec.activation != spec_.exec.activation) change_activation();
-    else if (!is_per_connection() && (before.exec != spec_.exec || other_sockets || before.listener.has_value() != spec_.listener.has_value())) restart();
+    else if (!is_per_connection() && (before.exec != spec_.exec || before.ready != spec_.ready || other_sockets || before.listener.has_value() != spec_.listener.has_value())) restart();
     if (before.policy.idle_time != spec_.policy.idle_time) {
         idle_timer_.reset();
         if (policy_.activation == config::Activation::OnDemand) watch_idle();
@@ -155,6 +178,18 @@ std::string describe(const ExitStatus& status)
     return "unknown termination cause";
 }
 
+std::string Service::failure(Cause cause) const
+{
+    switch (cause) {
+        case Cause::StartTimeout: return fmt::format("was not ready within {} (start_timeout)", format_duration(policy_.start_timeout));
+        case Cause::Protocol: return "closed its readiness descriptor without a newline";
+        case Cause::RunTimeout: return "ran longer than run_time_max";
+        case Cause::Watchdog: return "gave no sign of life in time (watchdog)";
+        case Cause::Exit: break;
+    }
+    return {};
+}
+
 void Service::log_note(const Note& note)
 {
     const std::string& name = spec_.name;
@@ -176,6 +211,14 @@ void Service::log_note(const Note& note)
             break;
         case Note::Kind::Stopped: log::write_line(doubtful, fmt::format("stopped: {} ({})", name, describe(note.status))); break;
         case Note::Kind::GaveUp: log::info("gave up: {} entered FATAL state, too many start retries too quickly", name); break;
+        case Note::Kind::Ready:
+            log::info("success: {} entered RUNNING state, process was ready after {} (ready)", name,
+                      format_duration(context_.loop.now() - Time(Duration(slot().started_boot))));
+            break;
+        case Note::Kind::Failing:
+            place().set_reason(failure(note.cause));
+            log::warn("failed: {} (pid {}): {}", name, note.pid, reason());
+            break;
         case Note::Kind::Signalling:
             log::debug("killing {} (pid {}) {}with signal {}", name, note.pid, note.group ? "process group " : "",
                        config::signal_name(note.signal));

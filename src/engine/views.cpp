@@ -41,6 +41,7 @@ std::string_view state_name(const State& state)
                           [](const Stopping&) { return "stopping"; },
                           [](const Ended&) { return "ended"; },
                           [](const Fatal&) { return "fatal"; },
+                          [](const Done&) { return "done"; },
                       },
                       state);
 }
@@ -58,6 +59,7 @@ SupervisorState supervisor_view(const State& state, int connections)
                           [](const Stopping& s) { return s.unreachable ? View::Unknown : View::Stopping; },
                           [](const Ended&) { return View::Exited; },
                           [](const Fatal&) { return View::Fatal; },
+                          [](const Done&) { return View::Running; },
                       },
                       state);
 }
@@ -83,7 +85,7 @@ bool stop_acts(const Policy& policy, const State& state)
 {
     return std::visit(Overloaded{
                           [](const Stopped&) { return false; },
-                          [](const Stopping& s) { return s.after == After::Restart || s.after == After::Listen; },
+                          [](const Stopping& s) { return s.after != After::Stop && s.after != After::Shutdown; },
                           [&](const Ended&) { return policy.has_sockets; },
                           [&](const Fatal& s) { return policy.has_sockets || s.until.has_value(); },
                           [](const auto&) { return true; },
@@ -95,7 +97,7 @@ std::optional<pid_t> live_pid(const State& state)
 {
     return std::visit(
         [](const auto& s) -> std::optional<pid_t> {
-            if constexpr (requires { s.pid; }) return s.pid;
+            if constexpr (requires { s.pid; }) return s.pid != 0 ? std::optional(s.pid) : std::nullopt;
             return std::nullopt;
         },
         state);

@@ -77,6 +77,7 @@ XSV_IN_CHILD void Child::move_descriptors() noexcept
         const long done = from == to ? call(SYS_fcntl, from, F_SETFD, 0) : call(SYS_dup3, from, to, 0);
         if (done < 0) fail(ChildStep::Descriptors, errno);
     }
+    if (prepared_.until_exec_ >= 0 && call(SYS_fcntl, prepared_.until_exec_, F_SETFD, FD_CLOEXEC) < 0) fail(ChildStep::Descriptors, errno);
     // Ours are close-on-exec from birth; this is for what a library or our own starter left open.
     const PreparedChild::Range* gaps = prepared_.gaps_.data();
     for (std::size_t i = 0; i < prepared_.gaps_.size(); ++i) {
@@ -160,6 +161,7 @@ XSV_IN_CHILD void Child::execute() noexcept
     variables.clear();
     if (plan.connection_environment && plan.listener >= 0) variables.add_connection(report_.peer, path_);
     if (plan.listen_pid) variables.add_listen_pid(static_cast<int>(call(SYS_getpid)));
+    if (plan.watchdog_pid) variables.add_watchdog_pid(static_cast<int>(call(SYS_getpid)));
     char** envp = prepared_.envp_.data() + ChildVariables::kMost;
     for (std::size_t i = 0; i < variables.count(); ++i) *--envp = variables[i];
     set_stage(ChildStage::Executing);

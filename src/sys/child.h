@@ -34,10 +34,11 @@ public:
     using Slot = std::array<char, 160>;  // the longest is IPCREMOTEPATH= with a unix path
 
     /// All of them without values; an inherited variable of one of these names would speak of another connection.
-    static bool is_ours(const std::string& variable, bool connection, bool listen_pid);
+    static bool is_ours(const std::string& variable, bool connection, bool listen_pid, bool watchdog_pid = false);
 
     void add_connection(const Peer& peer, const char* path) noexcept;  ///< `path`: of a unix caller, or null
     void add_listen_pid(int pid) noexcept;
+    void add_watchdog_pid(int pid) noexcept;
     std::size_t count() const noexcept { return count_; }
     char* operator[](std::size_t index) noexcept { return slots_[index].data(); }
     void clear() noexcept { count_ = 0; }
@@ -74,6 +75,7 @@ private:
     std::vector<Range> gaps_;                 ///< numbers to close
     std::vector<int> ignored_;                ///< signals that are ignored here and must not be there
     int highest_target_ = 2;
+    int until_exec_ = -1;                     ///< number there of the descriptor that exec closes
     int log_ = -1;                            ///< 2 where the child's stderr is a log and not a caller
     uid_t uid_ = 0;
     gid_t gid_ = 0;

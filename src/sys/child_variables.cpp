@@ -101,10 +101,11 @@ private:
     char* end_;
 };
 
-bool ChildVariables::is_ours(const std::string& variable, bool connection, bool listen_pid)
+bool ChildVariables::is_ours(const std::string& variable, bool connection, bool listen_pid, bool watchdog_pid)
 {
     const std::string_view name = std::string_view(variable).substr(0, variable.find('='));
-    return (connection && is_among(name, kConnectionNames)) || (listen_pid && is_among(name, kListenNames));
+    return (connection && is_among(name, kConnectionNames)) || (listen_pid && is_among(name, kListenNames)) ||
+           (watchdog_pid && name == "WATCHDOG_PID");
 }
 
 XSV_IN_CHILD void ChildVariables::add_connection(const Peer& peer, const char* path) noexcept
@@ -139,6 +140,11 @@ XSV_IN_CHILD void ChildVariables::add_connection(const Peer& peer, const char* p
 XSV_IN_CHILD void ChildVariables::add_listen_pid(int pid) noexcept
 {
     Writer(*this, "LISTEN_PID").number(static_cast<unsigned long>(pid));
+}
+
+XSV_IN_CHILD void ChildVariables::add_watchdog_pid(int pid) noexcept
+{
+    Writer(*this, "WATCHDOG_PID").number(static_cast<unsigned long>(pid));
 }
 
 }  // namespace xsv::sys

@@ -53,7 +53,7 @@ PreparedChild::PreparedChild(ChildPlan plan, int null_device) : plan_(std::move(
     argv_.push_back(nullptr);
 
     std::erase_if(plan_.environment, [&](const std::string& variable) {
-        return ChildVariables::is_ours(variable, plan_.connection_environment, plan_.listen_pid);
+        return ChildVariables::is_ours(variable, plan_.connection_environment, plan_.listen_pid, plan_.watchdog_pid);
     });
     envp_.assign(ChildVariables::kMost, nullptr);
     for (std::string& variable : plan_.environment) envp_.push_back(variable.data());
@@ -87,6 +87,11 @@ void PreparedChild::prepare_descriptors(int null_device)
         if (targets.insert(to).second) moves_.push_back({null_device, to});
     }
     if (!targets.empty()) highest_target_ = std::max(2, *targets.rbegin());
+    if (plan_.until_exec >= 0) {
+        until_exec_ = ++highest_target_;
+        targets.insert(until_exec_);
+        moves_.push_back({plan_.until_exec, until_exec_});
+    }
     unsigned next = 0;
     for (const int target : targets) {
         if (static_cast<unsigned>(target) > next) gaps_.push_back({next, static_cast<unsigned>(target) - 1});

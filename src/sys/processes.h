@@ -57,6 +57,8 @@ struct ChildPlan {
     std::vector<int> connection_targets;           ///< e.g. {0, 1} or {3}
     bool connection_environment = false;           ///< add REMOTE_ADDR, TCPREMOTEIP, … (all three vocabularies) after accept
     bool listen_pid = false;                       ///< add LISTEN_PID=<own pid> (LISTEN_FDS, LISTEN_FDNAMES stand in `environment`)
+    bool watchdog_pid = false;                     ///< add WATCHDOG_PID=<own pid>
+    int until_exec = -1;                           ///< this one stays open until exec, for whoever watches its other end
     std::vector<AddressRule> allow, deny;
     AccessOrder access_order = AccessOrder::MostSpecific;
     std::string refusal;                           ///< sent to a refused caller before closing

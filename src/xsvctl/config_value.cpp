@@ -80,7 +80,8 @@ void add_stream(Value::Struct& members, const std::string& name, const LogSink& 
 
 Value program_value(const config::ServiceSpec& spec)
 {
-    static constexpr const char* kRestarts[] = {"false", "unexpected", "true"};
+    static constexpr const char* kRestarts[] = {"false",       "unexpected", "true",       "on_success",
+                                                "on_failure", "on_abnormal", "on_abort", "on_watchdog"};
     static constexpr const char* kActivations[] = {"always", "on_demand", "per_connection"};
     const config::Exec& exec = spec.exec;
     const config::Policy& policy = spec.policy;

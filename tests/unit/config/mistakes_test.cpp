@@ -73,8 +73,8 @@ command=/bin/cat
             "/etc/x.conf:18: [program:a] user: Invalid user name 0day (expected a user's name or number)",
             "/etc/x.conf:15: [program:a] autostart: not a valid boolean value: 'maybe' (expected yes or no)",
             "/etc/x.conf:14: [program:a] startsecs: invalid literal for int() with base 10: 'soon' (expected a time such as 5, 500ms, 5m or 2h)",
-            "/etc/x.conf:17: [program:a] exitcodes: not a valid list of exit codes: '256' (expected numbers from 0 to "
-            "255)",
+            "/etc/x.conf:17: [program:a] exitcodes: not a valid list of exit codes: '256' (expected numbers from 0 to 255 "
+            "and names of signals)",
             "/etc/x.conf:16: [program:a] stopsignal: value 'NOPE' is not a valid signal name (expected a signal's name "
             "or number)",
             "/etc/x.conf:20: [program:a] stdout_logfile_maxbytes: invalid literal for int() with base 10: '5m' "
@@ -157,15 +157,10 @@ TEST_CASE("what does not go together is said plainly", "[config][load]")
 TEST_CASE("features to come are refused by name", "[config][load]")
 {
     CHECK(
-        mistakes_of("command=builtin:ecko\nproxy_to=tcp:1\nready=notify\nwatchdog=5\nfdstore_max=3\n") ==
+        mistakes_of("command=builtin:ecko\nproxy_to=tcp:1\n") ==
         Lines{
             "/etc/x.conf:2: [program:p] command: expected builtin:echo, discard, chargen, daytime, time, tcpmux or sensor, got 'builtin:ecko'",
-            "/etc/x.conf:4: [program:p] ready: 'notify' is not supported by this version: a program is ready after "
-            "startsecs (expected "
-            "startsecs)",
-            "/etc/x.conf:3: [program:p] proxy_to: 'proxy_to' is not supported by this version",
-            "/etc/x.conf:5: [program:p] watchdog: 'watchdog' is not supported by this version",
-            "/etc/x.conf:6: [program:p] fdstore_max: 'fdstore_max' is not supported by this version"});
+            "/etc/x.conf:3: [program:p] proxy_to: 'proxy_to' is not supported by this version"});
     CHECK(messages(load_text("[include]\nxinetd=/etc/none.conf\n").mistakes) ==
           Lines{"/etc/x.conf:2: [include] xinetd: there is no file \"/etc/none.conf\""});
     CHECK(messages(load_text("[rpcinterface:y]\na=b\n[ctlplugin:z]\n").warnings).empty());
