@@ -98,10 +98,11 @@ Status Ledger::create()
 bool Ledger::is_sound() const
 {
     const State& now = state();
-    const std::int64_t in_hand = size_of(fd_.get()) - now.input, captured = now.capture_end - now.capture_from;
-    return head_->magic == kMagic && now.input >= kInput && in_hand >= 0 && in_hand <= kMostChunk && now.text >= kText && written() >= 0 &&
-           written() <= kMostChunk + kMostCaptured && now.capture_from >= 0 && captured >= 0 && captured <= kMostCaptured &&
-           now.held_size <= State::kMostHeld && now.line_size <= State::kMostLine;
+    const std::int64_t end = size_of(fd_.get());
+    if (head_->magic != kMagic || now.input < kInput || now.input > end || end - now.input > kMostChunk) return false;
+    if (now.text < kText || written() < 0 || written() > kMostChunk + kMostCaptured) return false;
+    if (now.capture_from < 0 || now.capture_end < now.capture_from || now.capture_end >= kInput - kCapture) return false;
+    return now.capture_end - now.capture_from <= kMostCaptured && now.held_size <= State::kMostHeld && now.line_size <= State::kMostLine;
 }
 
 std::int64_t Ledger::life() const
