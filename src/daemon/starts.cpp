@@ -180,11 +180,13 @@ void Daemon::open_log()
 void Daemon::clean_auto_logs() const
 {
     if (config_.daemon.nocleanup) return;
-    std::error_code error;
+    std::error_code error, ignored;
     for (const auto& entry : std::filesystem::directory_iterator(config_.daemon.childlogdir, error)) {
         const std::string name = entry.path().filename();
         if (!is_auto_log(name, config_.daemon.identifier)) continue;
-        if (::unlink(entry.path().c_str()) != 0) log::warn("Failed to clean up '{}'", entry.path().string());
+        const auto type = entry.symlink_status(ignored).type();   // nobody of ours makes links
+        const bool is_file = type == std::filesystem::file_type::regular, is_folder = type == std::filesystem::file_type::directory;
+        if (is_folder || (is_file && ::unlink(entry.path().c_str()) != 0)) log::warn("Failed to clean up '{}'", entry.path().string());
     }
     if (error) log::warn("Could not clear childlog dir");
 }

@@ -226,6 +226,19 @@ TEST_CASE("failed forks pause a listener and it comes back by itself", "[engine]
     CHECK(world.at("git").handlers().count() == 1);
 }
 
+TEST_CASE("a process that cannot be made is reported in Supervisor's words", "[engine][limits]")
+{
+    for (const auto& [error, text] : {std::pair{EMFILE, "too many open files to spawn 'web'"}, std::pair{ENFILE, "too many open files to spawn 'web'"},
+                                      std::pair{EAGAIN, "Too many processes in process table to spawn 'web'"},
+                                      std::pair{ENOMEM, "unknown error during fork for 'web': ENOMEM"}}) {
+        World world({service("web").with([](auto& spec) { spec.policy.autostart = false; })});
+        world.processes.refusals = {error};
+        world.at("web").start();
+        CHECK(world.at("web").slot().reason_text() == text);
+        CHECK(std::holds_alternative<engine::Backoff>(world.at("web").state()));
+    }
+}
+
 TEST_CASE("an address that is in use at the start is tried again", "[engine][sockets]")
 {
     World world({service("keep")});
