@@ -72,6 +72,15 @@ std::int64_t wall_seconds() noexcept
     return t.tv_sec;
 }
 
+std::string local_time(std::int64_t seconds, const char* format)
+{
+    const std::time_t when = seconds;
+    std::tm parts{};
+    ::localtime_r(&when, &parts);
+    std::array<char, 64> text{};
+    return {text.data(), std::strftime(text.data(), text.size(), format, &parts)};
+}
+
 std::string format_uptime(std::int64_t seconds)
 {
     if (seconds < 0) seconds = 0;

@@ -29,6 +29,8 @@ inline double to_seconds(Duration duration) { return std::chrono::duration<doubl
 
 /// Wall time, for people only.
 std::int64_t wall_seconds() noexcept;
+/// Of wall_seconds(), by strftime's rules, in English as the C locale has it: "2026-11-21 03:25:00".
+std::string local_time(std::int64_t seconds, const char* format = "%Y-%m-%d %H:%M:%S");
 /// Supervisor's "H:MM:SS", "1 day, H:MM:SS".
 std::string format_uptime(std::int64_t seconds);
 

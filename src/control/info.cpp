@@ -6,9 +6,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/local_time.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "control/control.h"
 #include "control/params.h"
 #include "engine/usage.h"
@@ -35,7 +35,7 @@ std::int64_t started(const Service& service)
 /// Supervisor's, in local time and English as the C locale has it.
 std::string stop_time(std::int64_t when)
 {
-    return format_local(when, "%b %d %I:%M %p");
+    return local_time(when, "%b %d %I:%M %p");
 }
 
 std::string description(const Service& service, SupervisorState state, std::int64_t now)

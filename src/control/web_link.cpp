@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/local_time.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
@@ -55,7 +54,7 @@ void log_answer(const Value& message)
 {
     const std::string peer = text::escape_control(message.text("peer"));
     const std::size_t host = std::min(peer.rfind(':'), peer.size());   // first: lines are limited per host
-    log::trace("{}{} - - [{}] \"{}\" {} {}", peer.substr(0, host), peer.substr(host), format_local(wall_seconds(), "%d/%b/%Y:%H:%M:%S %z"),
+    log::trace("{}{} - - [{}] \"{}\" {} {}", peer.substr(0, host), peer.substr(host), local_time(wall_seconds(), "%d/%b/%Y:%H:%M:%S %z"),
                text::escape_control(message.text("request")), message.number("status"), message.number("bytes"));
 }
 

@@ -9,9 +9,9 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#include "base/local_time.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/time.h"
 #include "config/words.h"
 #include "daemon/foreground.h"
 #include "daemon/limits.h"
@@ -35,7 +35,7 @@ void log_start(const config::ServerSpec& server)
 {
     const bool is_unix = server.kind == config::ServerSpec::Kind::Unix;
     log::trace("{}:xsvd (V{}) started at {}\n    Hostname: {}\n    Port:{}", is_unix ? server.path : server.host, XSV_VERSION,
-               format_local(wall_seconds(), "%a %b %e %H:%M:%S %Y"), is_unix ? "<unix domain socket>" : server.host,
+               local_time(wall_seconds(), "%a %b %e %H:%M:%S %Y"), is_unix ? "<unix domain socket>" : server.host,
                is_unix ? server.path : std::to_string(server.port));
 }
 

@@ -1,8 +1,6 @@
 #include "scribe/target.h"
 
-#include <array>
 #include <cerrno>
-#include <ctime>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -23,16 +21,6 @@ constexpr Duration kRetryOpen = seconds(1);
 constexpr Duration kRetryFull = milliseconds(100);
 constexpr Duration kRetryRotation = seconds(10);
 constexpr std::size_t kPipePage = 4096;  // what a pipe that polls writable takes at least
-
-std::string local_time(std::int64_t when)
-{
-    const std::time_t seconds_ = when;
-    std::tm parts{};
-    ::localtime_r(&seconds_, &parts);
-    std::array<char, 32> text{};
-    std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
-    return text.data();
-}
 
 std::string own_path(int fd)
 {
@@ -208,6 +196,11 @@ Target::Moved Target::take_from(int pipe, std::size_t most, Time now)
         return {};
     }
     if (bytes <= 0) return failed(bytes < 0 ? errno : EIO, now);
+    return grown(bytes, now);
+}
+
+Target::Moved Target::grown(std::int64_t bytes, Time now)
+{
     error_.clear();
     size_ += bytes;
     rotate_if_full(now);
@@ -226,7 +219,7 @@ Target::Moved Target::write(std::string_view bytes, Time now)
     }
     if (done < 0 && (errno == EAGAIN || errno == EINTR)) return {0, false, true};
     if (done <= 0) return failed(done < 0 ? errno : ENOSPC, now);
-    return written(done, now);
+    return grown(done, now);
 }
 
 Target::Moved Target::write_from(int memory, std::string_view bytes, Time now)
@@ -234,21 +227,12 @@ Target::Moved Target::write_from(int memory, std::string_view bytes, Time now)
     if (kind_ == Kind::regular && ::lseek(fd_.get(), size_, SEEK_SET) == size_) {
         const ssize_t done = ::sendfile(fd_.get(), memory, nullptr, bytes.size());
         if (done < 0 && (errno == EAGAIN || errno == EINTR)) return {0, false, true};
-        if (done > 0) return written(done, now);
+        if (done > 0) return grown(done, now);
         if (done == 0 || (errno != EINVAL && errno != ENOSYS)) return failed(done < 0 ? errno : ENOSPC, now);
     }
     const Moved moved = write(bytes, now);
     if (moved.bytes > 0) ::lseek(memory, moved.bytes, SEEK_CUR);
     return moved;
-}
-
-Target::Moved Target::written(std::int64_t bytes, Time now)
-{
-    error_.clear();
-    size_ += bytes;
-    rotate_if_full(now);
-    if (on_growth) on_growth();
-    return {bytes, false, false};
 }
 
 void Target::rotate_if_full(Time now)

@@ -63,8 +63,8 @@ private:
     bool settle(Time now);
     bool tell_lost();
     void rotate_if_full(Time now);
+    Moved grown(std::int64_t bytes, Time now);
     Moved failed(int error, Time now);
-    Moved written(std::int64_t bytes, Time now);
 
     std::string file_;
     std::int64_t maxbytes_ = 0;

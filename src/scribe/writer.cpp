@@ -118,24 +118,24 @@ void Writer::set_sink(const SinkSettings& settings, sys::UniqueFd pipe, sys::Uni
     tell_stats(added);
 }
 
+Sink* Writer::take_named(const std::string& key)
+{
+    const auto known = named_.extract(key);
+    return known.empty() ? nullptr : known.mapped();
+}
+
 void Writer::drop_sink(const std::string& key)
 {
-    const auto known = named_.find(key);
-    if (known == named_.end()) return;
-    Sink& sink = *known->second;
-    named_.erase(known);
-    sink.leave();
-    set_mode(sink, Sink::Mode::idle);
-    serve(sink);
+    Sink* sink = take_named(key);
+    if (sink == nullptr) return;
+    sink->leave();
+    set_mode(*sink, Sink::Mode::idle);
+    serve(*sink);
 }
 
 void Writer::forget_sink(const std::string& key)
 {
-    const auto known = named_.find(key);
-    if (known == named_.end()) return;
-    Sink& sink = *known->second;
-    named_.erase(known);
-    finish(sink);
+    if (Sink* sink = take_named(key)) finish(*sink);
 }
 
 void Writer::end_of_process(const std::string& key)

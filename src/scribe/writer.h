@@ -38,6 +38,7 @@ public:
     void drain(std::function<void()> done);  ///< empties every pipe, then calls
 
 private:
+    Sink* take_named(const std::string& key);
     std::shared_ptr<Target> known_target(const std::string& file) const;
     std::shared_ptr<Target> target_for(const SinkSettings& settings);
     void give_ledger(Sink& sink, sys::UniqueFd memory, bool may_be_used);

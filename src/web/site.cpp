@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include "base/local_time.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "web/pages.h"
@@ -24,7 +23,7 @@ constexpr std::int64_t kLeastTail = 1024, kMostTail = 1 << 20;
 
 std::string now_text()
 {
-    return format_local(wall_seconds(), "%a %b %e %H:%M:%S %Y");
+    return local_time(wall_seconds(), "%a %b %e %H:%M:%S %Y");
 }
 
 std::string fault_text(const wire::Fault& fault)

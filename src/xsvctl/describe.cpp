@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 
 #include "base/text.h"
 #include "base/time.h"
@@ -16,16 +15,6 @@ using wire::Value;
 // Already in the first line, or the same thing a second time.
 constexpr std::array<std::string_view, 10> kNotRepeated{"name",     "group", "state", "statename", "description", "logfile",
                                                         "spawnerr", "now",   "start", "stop"};
-
-std::string local_time(std::int64_t seconds)
-{
-    const std::time_t when = seconds;
-    std::tm parts{};
-    ::localtime_r(&when, &parts);
-    std::array<char, 32> text{};
-    std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
-    return text.data();
-}
 
 // The name's ending says what a number is.
 std::string text_of_number(std::string_view member, std::int64_t number)
