@@ -4,7 +4,7 @@ namespace xsv::web {
 
 namespace {
 
-constexpr std::size_t kMaxLogged = 4 << 10;  // a line of the log holds no more
+constexpr std::size_t kMaxLogged = 1000;  // of a body: escaped, with what is said of it, it fits into a line of the log
 
 }  // namespace
 

@@ -993,6 +993,9 @@ activation = per_connection
         self.assertEqual(self.methods().getProcessInfo("large")["statename"], "RUNNING")
 
     def test_what_is_no_call_cannot_flood_the_log(self):
+        with Client(self.sandbox.socket) as client:
+            client.send(post("/RPC2", b"\1" * 5000)).answer()
+        self.sandbox.wait_for_text("daemon.log", "\\x01' is invalid: unmarshallable\n")
         for number in range(40):
             with Client(self.sandbox.socket) as client:
                 client.send(post("/RPC2", b"nonsense %d" % number)).answer()
