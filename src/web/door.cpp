@@ -37,15 +37,17 @@ Door::Door(event::Loop& loop, sys::UniqueFd channel, const Settings& settings, s
     : loop_(loop),
       settings_(settings),
       on_end_(std::move(on_end)),
-      http_(loop, settings_,
-            [this](Connection& connection, const Request& request, const Reply& reply) {
-                on_request(connection, request, reply);
-            },
-            [this](const Connection& connection, int status, std::size_t bytes) {
-                // As Supervisor's access lines call the callers of a unix socket.
-                const std::string_view peer = connection.server().is_unix ? "localhost:0" : std::string_view(connection.peer().text);
-                engine_.note_answer(peer, connection.request_line(), status, bytes);
-            }),
+      http_(
+          loop, settings_,
+          [this](Connection& connection, const Request& request, const Reply& reply) {
+              on_request(connection, request, reply);
+          },
+          [this](const Connection& connection, int status, std::size_t bytes) {
+              // As Supervisor's access lines call the callers of a unix socket.
+              const std::string_view peer =
+                  connection.server().is_unix ? "localhost:0" : std::string_view(connection.peer().text);
+              engine_.note_answer(peer, connection.request_line(), status, bytes);
+          }),
       gate_(loop, settings_, http_),
       engine_(loop, std::move(channel),
               {[this](std::vector<std::shared_ptr<Server>> servers) { http_.serve(std::move(servers)); },
@@ -73,7 +75,9 @@ void Door::on_request(Connection& connection, const Request& request, const Repl
         return reply.send(error_answer(403, "requests from other origins are not accepted"));
     if (route->methods == Route::Methods::Post && request.content_type && is_form_type(*request.content_type))
         return reply.send(error_answer(415, "send text/xml or application/json"));
-    (this->*route->serve)(request, {connection.server().index, *user, connection.peer().text, route->methods == Route::Methods::Post}, reply);
+    (this->*route->serve)(
+        request, {connection.server().index, *user, connection.peer().text, route->methods == Route::Methods::Post},
+        reply);
 }
 
 void Door::call_xml(const Request& request, const Caller& caller, const Reply& reply)

@@ -35,7 +35,8 @@ struct Answer {
 Answer error_answer(int status, std::string_view message = {});
 std::string_view reason(int status);
 std::string http_date(std::time_t when);
-/// The two forms that Supervisor reads, in any case: "Sun, 06 Nov 1994 08:49:37 GMT" and "Sunday, 06-Nov-94 08:49:37 GMT".
+/// The two forms that Supervisor reads, "Sun, 06 Nov 1994 08:49:37 GMT" and "Sunday, 06-Nov-94 08:49:37 GMT", in any
+/// case.
 std::optional<std::time_t> parse_http_date(std::string_view text);
 
 /// The two hexadecimal digits behind a '%'; -1 unless they stand there.

@@ -34,7 +34,7 @@ public:
     std::size_t content_length() const { return content_length_; }  ///< from Body on
     bool expects_continue() const { return expects_continue_; }     ///< the client waits for "100 Continue"
     Request take_request();
-    const Request& request() const { return request_; }             ///< as far as it is known
+    const Request& request() const { return request_; }  ///< as far as it is known
     int refusal() const { return refusal_; }
     const std::string& refusal_text() const { return refusal_text_; }
 

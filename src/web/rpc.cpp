@@ -86,7 +86,8 @@ void Rpc::serve_xml(const Request& request, const Caller& caller, const Reply& r
     const auto call = wire::xmlrpc::parse_call(request.body);
     if (!call) {
         const std::string& mistake = call.error().message;
-        engine_.note_unreadable(request.body, mistake == wire::xmlrpc::kNoMethodName ? "no method name" : "unmarshallable");
+        engine_.note_unreadable(request.body,
+                                mistake == wire::xmlrpc::kNoMethodName ? "no method name" : "unmarshallable");
         return reply.send(error_answer(400, mistake));
     }
     const auto on_outcome = [reply](const EngineLink::Outcome& outcome) {

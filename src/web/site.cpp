@@ -56,7 +56,8 @@ std::time_t files_time()
 {
     static const std::time_t time = [] {
         struct stat info {};
-        return ::stat("/proc/self/exe", &info) == 0 ? std::min<std::time_t>(info.st_mtime, wall_seconds()) : wall_seconds();
+        return ::stat("/proc/self/exe", &info) == 0 ? std::min<std::time_t>(info.st_mtime, wall_seconds())
+                                                    : wall_seconds();
     }();
     return time;
 }
