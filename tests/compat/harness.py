@@ -71,7 +71,6 @@ MEANT_DIFFERENCES = {
     "auto-mode": "an AUTO log stays private (0600) also when it was rotated or cleared",
     "captured": "what is captured is no output (B4)",
     "log-escape": "the daemon's log shows control bytes as \\xNN, and no empty line after a program's output",
-    "access": "the log has no line for each HTTP request, which Supervisor has at level trace",
     "own-lines": "the log tells of control sockets, of an event on its way to a listener, and of the start when there is no pidfile",
     "left-over": "what is left of a stopped program's process group is ended, and the log says so",
     "stopping": "a start while the program is being stopped is refused when it would do nothing",

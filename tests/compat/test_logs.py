@@ -121,8 +121,8 @@ ENTRY = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ([A-Z]{4}) (.*?)(?=^\
 MOMENTS = ((r"\bpid \d+", "pid PID"), (r"\(\d{2,}\)", "(PID)"), (r"\bevent \d+", "event N"), (r" 200 \d+$", " 200 N"), (r"\[\d\d/\w{3}/\d{4}:[\d:]{8} [+-]\d{4}\]", "[TIME]"))
 # Written or not as it happens to meet the daemon's turn.
 LUCK = re.compile(r"INFO waiting for \w+ to stop|DEBG received SIGCHLD|DEBG fd \d+ closed, stopped monitoring|TRAC .*(getState|getProcessInfo)|DEBG '\w+' stderr output:\nTerminated")
-# Supervisor alone: its web server's words (access).
-THEIRS = re.compile(r'TRAC \S+:Medusa|TRAC localhost:0 - - \[')
+# The web server's words, which test_rpc compares.
+WEB = re.compile(r'TRAC \S+:(Medusa|xsvd) |TRAC localhost:0 - - \[')
 # xsvd alone (left-over, own-lines).
 OWN = re.compile(r"INFO ended what was left of the process group of|(INFO|DEBG) (Creating|Closing) socket unix://DIR/ctl.sock|WARN DIR/s.conf:\d+: "
                  r"|INFO reaped unknown pid PID \(terminated by SIGKILL\)|DEBG ear: READY -> BUSY|INFO supervisord started with pid PID")
@@ -172,7 +172,7 @@ def activity(daemon):
         s.process = None
         entries = entries_of(s)
         s.seen["waiting for deaf"] = entries.count("INFO waiting for deaf to stop") >= 2
-        entries = [each for each in entries if not any(pattern.match(each) for pattern in (LUCK, OWN, THEIRS))]
+        entries = [each for each in entries if not any(pattern.match(each) for pattern in (LUCK, OWN, WEB))]
         names = re.findall(r"\[(?:fcgi-)?(?:program|eventlistener):(\w+)\]", ACTIVITY)
         for name in names:
             mine = [each for each in entries if re.search(rf"(: |'|killing |sending |DEBG |kill ){name}\b(?!,)", each) and not each.startswith("TRAC")]
