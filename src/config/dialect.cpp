@@ -56,9 +56,10 @@ void NativeSection::set(std::string_view key, std::string_view value, const Plac
     else section_.keys.push_back({std::string(key), std::move(escaped), place});
 }
 
-bool NativeSection::has(std::string_view key) const
+const std::string* NativeSection::find(std::string_view key) const
 {
-    return std::any_of(section_.keys.begin(), section_.keys.end(), [&](const IniKey& k) { return k.name == key; });
+    const auto found = std::find_if(section_.keys.begin(), section_.keys.end(), [&](const IniKey& k) { return k.name == key; });
+    return found != section_.keys.end() ? &found->value : nullptr;
 }
 
 /// In a file, a ';' or '#' behind a blank begins a comment even between quotes: there the quotes end and begin again.

@@ -47,7 +47,8 @@ public:
     const std::string& name() const { return section_.name; }           ///< "program:x"
     void set(std::string_view key, std::string_view value, const Place& place);   ///< replaces; `value` is plain text
     void set(std::string_view key, std::string_view value) { set(key, value, section_.place); }
-    bool has(std::string_view key) const;
+    bool has(std::string_view key) const { return find(key) != nullptr; }
+    const std::string* find(std::string_view key) const;   ///< the value as in a file, nullptr: not set
     IniSection take() { return std::move(section_); }
 
 private:

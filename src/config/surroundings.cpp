@@ -1,6 +1,7 @@
 #include "config/surroundings.h"
 
 #include <glob.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +52,8 @@ Surroundings Surroundings::real()
     real.user = sys::find_user;
     real.group = sys::find_group;
     real.address = sys::find_address;
+    real.addresses = sys::find_addresses;
+    if (rlimit limit{}; ::getrlimit(RLIMIT_NOFILE, &limit) == 0) real.most_descriptors = limit.rlim_max;
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
         const std::string_view variable = *entry;
         if (const auto equals = variable.find('='); equals != std::string_view::npos)

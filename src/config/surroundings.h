@@ -18,10 +18,12 @@ struct Surroundings {
     std::function<Result<sys::User>(const std::string& name)> user;
     std::function<Result<gid_t>(const std::string& name)> group;
     std::function<Result<std::string>(const std::string& host)> address;  ///< as a number
+    std::function<Result<std::vector<std::string>>(const std::string& host)> addresses;  ///< all of both families, as numbers
     Environment environment;      ///< the daemon's
     std::string directory = "/";  ///< the current one
     std::string host = "localhost";
     uid_t uid = 0;  ///< effective
+    rlim_t most_descriptors = 1024;  ///< the hard limit; RLIM_INFINITY: none
 
     /// The machine as it is. As root only trusted files are read (rule P2).
     static Surroundings real();

@@ -56,6 +56,8 @@ Result<User> find_user(const std::string& name_or_number);
 Result<gid_t> find_group(const std::string& name_or_number);
 /// The IPv4 address of a host, asked for in the same way.
 Result<std::string> find_address(const std::string& name);
+/// All addresses of a host, of both families, each once, sorted; asked for in the same way.
+Result<std::vector<std::string>> find_addresses(const std::string& name);
 
 /// Raises the soft limit of open files to the hard one (rule F5); returns the original soft limit.
 rlim_t raise_nofile();

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include <fcntl.h>
 #include <grp.h>
@@ -75,6 +76,20 @@ Answer look_up_address(const std::string& name)
     if (::getaddrinfo(name.c_str(), nullptr, &hints, &found) != 0) return {};
     if (::getnameinfo(found->ai_addr, found->ai_addrlen, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST) != 0) return {};
     return {host.data()};
+}
+
+Answer look_up_addresses(const std::string& name)
+{
+    addrinfo hints{}, *found = nullptr;
+    hints.ai_socktype = SOCK_STREAM;
+    if (::getaddrinfo(name.c_str(), nullptr, &hints, &found) != 0) return {};
+    std::set<std::string> all;
+    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+        std::array<char, NI_MAXHOST> host{};
+        if (::getnameinfo(one->ai_addr, one->ai_addrlen, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST) == 0)
+            all.insert(host.data());
+    }
+    return {all.begin(), all.end()};
 }
 
 Answer look_up_spare(const std::string&)
@@ -200,6 +215,18 @@ Result<std::string> find_address(const std::string& name)
     if (answer->empty()) return fail("the host name '{}' has no IPv4 address", name);
     remembered.keep(name, answer->front());
     return answer->front();
+}
+
+Result<std::vector<std::string>> find_addresses(const std::string& name)
+{
+    static Remembered<std::vector<std::string>> remembered;
+    if (const auto* addresses = remembered.find(name)) return *addresses;
+    if (name.empty() || name.find('\0') != std::string::npos) return fail("Invalid host name '{}'", name);
+    auto answer = ask(look_up_addresses, name);
+    if (!answer) return tl::unexpected(std::move(answer).error());
+    if (answer->empty()) return fail("the host name '{}' has no address", name);
+    remembered.keep(name, *answer);
+    return *std::move(answer);
 }
 
 Result<User> helper_user()

@@ -34,6 +34,7 @@ Surroundings machine(const std::string& main, const std::string& other)
     };
     fake.group = [](const std::string& name) -> Result<gid_t> { return static_cast<gid_t>(name.size()); };
     fake.address = [](const std::string&) -> Result<std::string> { return std::string("192.0.2.7"); };
+    fake.addresses = [](const std::string&) -> Result<std::vector<std::string>> { return std::vector<std::string>{"192.0.2.7", "2001:db8::7"}; };
     fake.environment = {{"HOME", "/root"}, {"X", "x"}};
     fake.directory = "/fuzz";
     return fake;

@@ -47,6 +47,11 @@ inline Surroundings machine(std::map<std::string, std::string> files)
         if (host == "web.example") return std::string("192.0.2.7");
         return fail("the host name '{}' has no IPv4 address", host);
     };
+    fake.addresses = [](const std::string& host) -> Result<std::vector<std::string>> {
+        if (host == "web.example") return std::vector<std::string>{"192.0.2.7", "2001:db8::7"};
+        if (host == "four.example") return std::vector<std::string>{"192.0.2.4"};
+        return fail("the host name '{}' has no address", host);
+    };
     fake.environment = {{"HOME", "/root"}, {"COLOR", "blue"}, {"PATH", "/bin"}};
     fake.directory = "/folder";
     fake.host = "box";
