@@ -176,12 +176,21 @@ private:
             if (text::iequals(text, word)) return needs_name(text, "callers' names are not looked up");
         if (const auto slash = text.find('/'); slash != std::string::npos) return masked(text, slash);
         if (text.starts_with('[') && text.ends_with(']'))
-            if (const auto address = parse_six(text.substr(1, text.size() - 2))) return set.add({*address, *address}), set;
+            if (const auto address = parse_six(text.substr(1, text.size() - 2))) return six_only({*address, *address});
         if (const auto address = parse_four(text)) return set.add({AddressSet::mapped(*address), AddressSet::mapped(*address)}), set;
         if (const auto range = parse_beginning(text)) return set.add(*range), set;
         if (text.starts_with('.')) return needs_name(text, "callers' names are not looked up");
         if (text.find_first_of("*?") != std::string::npos) return needs_name(text, "only '*' at the end of an address is");
         return host(text);
+    }
+
+    /// IPv4 callers have IPv4 addresses here, on any socket.
+    static AddressSet six_only(const AddressSet::Range& range)
+    {
+        AddressSet six, four;
+        six.add(range);
+        four.add(AddressSet::prefix(AddressSet::mapped(0), 96));
+        return six.without(four);
     }
 
     std::optional<AddressSet> host(const std::string& name)
@@ -216,6 +225,7 @@ private:
         if (!address || length < 0) return needs_name(text, "expected net/mask, as in 10.0.0.0/8 or [2001:db8::]/32");
         AddressSet set;
         const auto range = AddressSet::prefix(*address, length);
+        if (range.first == *address && net.starts_with('[')) return six_only(range);
         if (range.first == *address) set.add(range);
         else remark(Weight::Warning, fmt::format("'{}' matches nobody: the net has bits beyond its mask", text));
         return set;
