@@ -48,6 +48,16 @@ std::string rule(const Range& range, bool is_four)
 
 }  // namespace
 
+AddressSet::AddressSet(std::vector<Range> ranges)
+{
+    std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.first < b.first; });
+    for (const Range& range : ranges) {
+        const bool touches = !ranges_.empty() && (ranges_.back().last == kHighest || range.first <= next(ranges_.back().last));
+        if (touches) ranges_.back().last = std::max(ranges_.back().last, range.last);
+        else ranges_.push_back(range);
+    }
+}
+
 AddressSet AddressSet::everything()
 {
     AddressSet all;
@@ -76,35 +86,27 @@ Bytes AddressSet::mapped(std::uint32_t address)
 
 void AddressSet::add(const Range& range)
 {
-    AddressSet one;
-    one.ranges_ = {range};
-    add(one);
+    add(AddressSet({range}));
 }
 
 void AddressSet::add(const AddressSet& other)
 {
     std::vector<Range> all = ranges_;
     all.insert(all.end(), other.ranges_.begin(), other.ranges_.end());
-    std::sort(all.begin(), all.end(), [](const Range& a, const Range& b) { return a.first < b.first; });
-    ranges_.clear();
-    for (const Range& range : all) {
-        const bool touches = !ranges_.empty() && (ranges_.back().last == kHighest || range.first <= next(ranges_.back().last));
-        if (touches) ranges_.back().last = std::max(ranges_.back().last, range.last);
-        else ranges_.push_back(range);
-    }
+    *this = AddressSet(std::move(all));
 }
 
 AddressSet AddressSet::without(const AddressSet& other) const
 {
     AddressSet rest;
+    auto hole = other.ranges_.begin();
     for (Range range : ranges_) {
+        while (hole != other.ranges_.end() && hole->last < range.first) ++hole;
         bool is_left = true;
-        for (const Range& hole : other.ranges_) {
-            if (hole.last < range.first || range.last < hole.first) continue;
-            if (range.first < hole.first) rest.ranges_.push_back({range.first, previous(hole.first)});
-            is_left = hole.last < range.last;
-            if (!is_left) break;
-            range.first = next(hole.last);
+        for (auto next_hole = hole; is_left && next_hole != other.ranges_.end() && next_hole->first <= range.last; ++next_hole) {
+            if (range.first < next_hole->first) rest.ranges_.push_back({range.first, previous(next_hole->first)});
+            is_left = next_hole->last < range.last;
+            if (is_left) range.first = next(next_hole->last);
         }
         if (is_left) rest.ranges_.push_back(range);
     }

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "base/text.h"
 
@@ -13,8 +13,6 @@ namespace xsv::config {
 namespace {
 
 using Weight = Remark::Weight;
-
-constexpr int kDeepest = 4;   // of files that name files
 
 /// At colons, but not those of an address in brackets and not behind a backslash.
 std::vector<std::string> fields_of(std::string_view line)
@@ -81,23 +79,33 @@ public:
 
     void run(const std::vector<HostsAccess::Rule>& rules)
     {
-        AddressSet undecided = AddressSet::everything();
         for (const HostsAccess::Rule& rule : rules) {
             rule_ = &rule;
             if (!is_about_server(rule.servers, 0)) continue;
             const bool allows = verdict();
-            const AddressSet rest = undecided.without(callers(rule.clients, 0, allows));
             if (!decision_.allowed) {
                 decision_.allowed.emplace();
                 decision_.place = rule.place;
             }
-            if (allows) decision_.allowed->add(undecided.without(rest));
-            undecided = rest;
+            if (allows != meant_) decide();
+            meant_ = allows;
+            const AddressSet set = callers(rule.clients, 0, allows);
+            matched_.insert(matched_.end(), set.ranges().begin(), set.ranges().end());
         }
-        if (decision_.allowed) decision_.allowed->add(undecided);
+        if (!decision_.allowed) return;
+        decide();
+        decision_.allowed->add(undecided_);
     }
 
 private:
+    /// Rules in a row that mean the same are one: lists of thousands of refused addresses are common.
+    void decide()
+    {
+        const AddressSet rest = undecided_.without(AddressSet(std::exchange(matched_, {})));
+        if (meant_) decision_.allowed->add(undecided_.without(rest));
+        undecided_ = rest;
+    }
+
     void remark(Weight weight, std::string text) { decision_.remarks.push_back({weight, rule_->place, "", "", std::move(text)}); }
 
     /// "a, b EXCEPT c EXCEPT d": a and b, but not what c means without d.
@@ -146,11 +154,12 @@ private:
     {
         const std::size_t end = end_of_list(list, from);
         const bool unknown_matches = allows && depth % 2 == 1;
-        AddressSet set;
+        std::vector<AddressSet::Range> ranges;
         for (std::size_t i = from; i < end; ++i) {
-            const auto one = pattern(list[i], allows, 0);
-            set.add(one ? *one : unknown_matches ? AddressSet::everything() : AddressSet());
+            const auto one = pattern(list[i], allows).value_or(unknown_matches ? AddressSet::everything() : AddressSet());
+            ranges.insert(ranges.end(), one.ranges().begin(), one.ranges().end());
         }
+        const AddressSet set(std::move(ranges));
         return end == list.size() ? set : set.without(callers(list, depth + 1, allows, end + 1));
     }
 
@@ -160,18 +169,18 @@ private:
         return std::nullopt;
     }
 
-    std::optional<AddressSet> pattern(const std::string& text, bool allows, int depth)
+    std::optional<AddressSet> pattern(const std::string& text, bool allows)
     {
         if (const auto at = text.find('@', 1); at != std::string::npos) {
             // Who cannot be asked for the user's name is refused, and not let in.
-            auto hosts = pattern(text.substr(at + 1), allows, depth);
+            auto hosts = pattern(text.substr(at + 1), allows);
             remark(Weight::Warning, fmt::format("'{}': callers are not asked for their user (ident)", text::escape_control(text)));
             return allows ? std::nullopt : hosts;
         }
         AddressSet set;
         if (text::iequals(text, "all")) return AddressSet::everything();
         if (text.starts_with('@')) return needs_name(text, "netgroups are not looked up");
-        if (text.starts_with('/')) return file(text, allows, depth);
+        if (text.starts_with('/')) return file(text, allows);
         for (const char* word : {"known", "local", "unknown", "paranoid"})
             if (text::iequals(text, word)) return needs_name(text, "callers' names are not looked up");
         if (const auto slash = text.find('/'); slash != std::string::npos) return masked(text, slash);
@@ -231,18 +240,17 @@ private:
         return set;
     }
 
-    std::optional<AddressSet> file(const std::string& path, bool allows, int depth)
+    std::optional<AddressSet> file(const std::string& path, bool allows)
     {
         const auto text = surroundings_.read(path);
         if (!text) return needs_name(path, text.error().message.c_str());
-        if (depth == kDeepest) return needs_name(path, "too many files inside each other");
-        AddressSet set;
-        for (const std::string& item : text::words(*text)) {
-            const auto one = pattern(item, allows, depth + 1);
-            if (!one && decision_.remarks.size() > 100) return set;
-            if (one) set.add(*one);
-        }
-        return set;
+        if (std::find(open_.begin(), open_.end(), path) != open_.end()) return needs_name(path, "the file names itself");
+        open_.push_back(path);
+        std::vector<AddressSet::Range> ranges;
+        for (const std::string& item : text::words(*text))
+            if (const auto one = pattern(item, allows)) ranges.insert(ranges.end(), one->ranges().begin(), one->ranges().end());
+        open_.pop_back();
+        return AddressSet(std::move(ranges));
     }
 
     /// What a match means: the file's word, unless an option says otherwise.
@@ -274,6 +282,10 @@ private:
     const Surroundings& surroundings_;
     HostsAccess::Decision& decision_;
     const HostsAccess::Rule* rule_ = nullptr;
+    std::vector<std::string> open_;            // files of patterns
+    AddressSet undecided_ = AddressSet::everything();
+    std::vector<AddressSet::Range> matched_;   // by the rules since the last verdict
+    bool meant_ = true;                        // that verdict
 };
 
 }  // namespace

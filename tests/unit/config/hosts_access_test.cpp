@@ -145,6 +145,9 @@ TEST_CASE("hosts.allow: files of patterns", "[config][hosts_access]")
     files["/etc/friends"] = "10.0.0.1\n 10.0.0.2 /etc/more\n";
     files["/etc/more"] = "10.0.0.9 /etc/friends\n";
     CHECK(allowed(files) == "10.0.0.1-10.0.0.2, 10.0.0.9");
+    const auto decision = decide(files);
+    REQUIRE(decision.remarks.size() == 1);
+    CHECK(decision.remarks[0].text == "'/etc/friends' is not supported: the file names itself");
     CHECK(remarks("sshd: /etc/none\n", "") == Lines{"1 allow:1: '/etc/none' is not supported: could not find config file /etc/none"});
 }
 
@@ -170,6 +173,15 @@ TEST_CASE("hosts.allow: lines", "[config][hosts_access]")
     const auto decision = HostsAccess(fake).decide("sshd");
     REQUIRE(decision.remarks.size() == 2);
     CHECK(decision.remarks[0].weight == Remark::Weight::Mistake);
+}
+
+TEST_CASE("hosts.deny: thousands of addresses", "[config][hosts_access]")
+{
+    std::string deny;
+    for (int i = 0; i < 20'000; ++i) deny += fmt::format("ALL: 10.{}.{}.1\n", i / 250, i % 250);
+    const auto decision = decide(rules("", deny));
+    REQUIRE(decision.allowed);
+    CHECK(AddressSet::everything().without(*decision.allowed).rules().size() == 20'000);
 }
 
 TEST_CASE("xinetd: tcp wrappers are part of the lists", "[config][xinetd][hosts_access]")
