@@ -1,6 +1,9 @@
 install(TARGETS xsvd RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(TARGETS xsvctl xsvd-pidproxy RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS xsvd-engine xsvd-scribe xsvd-web xsvd-builtin RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/xsvd)
+if(TARGET xsvd-rpcbind)
+  install(TARGETS xsvd-rpcbind RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/xsvd)
+endif()
 # The daemon and what starts it at boot look in /etc; another prefix gets its own. A configuration that is there is the administrator's.
 install(CODE "set(etc \"${CMAKE_INSTALL_SYSCONFDIR}\")\nset(sample \"${CMAKE_SOURCE_DIR}/conf/xsvd.conf\")")
 install(CODE [[

@@ -27,6 +27,7 @@ public:
         else activation();
         if (!spec_.sockets.endpoints.empty()) sockets();
         ready();
+        ports();
         output(daemon);
         if (spec_.listener) listener();
     }
@@ -186,6 +187,19 @@ private:
         const auto sockets = spec_.exec.socket_pass == SocketPass::ListenFds ? static_cast<int>(spec_.sockets.endpoints.size()) : 0;
         if (spec_.ready.fd < 3 + sockets)
             mistake("ready", fmt::format("descriptor {} is one of the program's sockets: expected fd:{} or more", spec_.ready.fd, 3 + sockets));
+    }
+
+    void ports()
+    {
+        const auto& rpc = spec_.sockets.rpc;
+        if (rpc && spec_.sockets.endpoints.empty() && !section_.has("socket")) mistake("rpc", "needs a 'socket'");
+        for (sys::Endpoint& endpoint : spec_.sockets.endpoints) {
+            const bool is_inet = endpoint.path.empty();
+            if (rpc && !is_inet) mistake("rpc", fmt::format("needs tcp or udp sockets, {} is neither", endpoint.text()));
+            if (!is_inet || endpoint.port != 0) continue;
+            if (rpc) endpoint.label = fmt::format("{}/{}-{}", rpc->number, rpc->first, rpc->last);
+            else mistake("socket", fmt::format("'{}': expected a port from 1 to 65535, got 0; any free one is possible with rpc only", endpoint.text()));
+        }
     }
 
     void output(const DaemonSpec& daemon)

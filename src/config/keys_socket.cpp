@@ -26,7 +26,7 @@ Status set_sockets(S& spec, const std::string& text, const Setting&)
 {
     spec.sockets.endpoints.clear();
     for (const std::string& item : parse_list(text)) {
-        auto endpoint = sys::Endpoint::parse(item);
+        auto endpoint = sys::Endpoint::parse(item, true);  // port 0 is for rpc, complete.cpp has the word
         if (!endpoint) return tl::unexpected<Error>(std::move(endpoint).error());
         for (const sys::Endpoint& before : spec.sockets.endpoints)
             if (before.text() == endpoint->text()) return fail("'{}' is listed twice", item);
@@ -112,6 +112,8 @@ constexpr Directive<S> kSocketKeys[] = {
     {"socket_mode", set_mode, "an octal number such as 0700", "0700", "mode of a unix socket"},
     {"socket_owner", set_owner, "user or user:group", "the program's user", "owner of a unix socket"},
     {"socket_backlog", set_backlog, "a number from 1 to 65535", "the kernel's maximum", "callers that may queue"},
+    {"rpc", set_by<parse_rpc, &S::sockets, &Sockets::rpc>, "an RPC program's name or number and its versions, such as rstatd/1-3", "",
+     "register the sockets with rpcbind; their port may be 0 then, which is any free one"},
     {"activation", set_word<kActivations, &S::exec, &Exec::activation>, "always, on_demand or per_connection",
      "on_demand with socket, else always", "when the program runs"},
     {"socket_pass", set_word<kPasses, &S::exec, &Exec::socket_pass>, "listen_fds, stdio, stdio_all or stdin",

@@ -18,8 +18,8 @@ std::uint64_t last_of(Family)
 template <class A>
 void fields(A& archive, Endpoint& value)
 {
-    auto& [type, family, host, port, path, name] = value;
-    archive(type, family, host, port, path, name);
+    auto& [type, family, host, port, path, name, label] = value;
+    archive(type, family, host, port, path, name, label);
 }
 
 std::uint64_t last_of(AddressRule::Kind)
@@ -127,10 +127,17 @@ void fields(A& archive, Exec& value)
 }
 
 template <class A>
+void fields(A& archive, RpcProgram& value)
+{
+    auto& [number, first, last] = value;
+    archive(number, first, last);
+}
+
+template <class A>
 void fields(A& archive, Sockets& value)
 {
-    auto& [endpoints, options, standing] = value;
-    archive(endpoints, options, standing);
+    auto& [endpoints, options, standing, rpc] = value;
+    archive(endpoints, options, standing, rpc);
 }
 
 template <class A>

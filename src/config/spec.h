@@ -60,11 +60,18 @@ struct Exec {
     bool operator==(const Exec&) const = default;
 };
 
+/// rpc = PROGRAM/VERSIONS: what rpcbind is told about the sockets.
+struct RpcProgram {
+    std::uint32_t number = 0, first = 0, last = 0;   ///< the versions
+    bool operator==(const RpcProgram&) const = default;
+};
+
 /// Needs other sockets; the process may stay.
 struct Sockets {
     std::vector<sys::Endpoint> endpoints;
     sys::SocketOptions options;
     bool standing = false;                   ///< [fcgi-program:x]: open while the program is configured, running or not
+    std::optional<RpcProgram> rpc;
     /// Does a start open them and a stop close them?
     bool follow_state() const { return !endpoints.empty() && !standing; }
     bool operator==(const Sockets&) const = default;

@@ -27,6 +27,7 @@ Result<std::vector<int>> parse_exit_codes(std::string_view text);
 Result<ExitWays> parse_exit_ways(std::string_view text);
 Result<Autorestart> parse_autorestart(std::string_view text);
 Result<Rate> parse_rate(std::string_view text);                 ///< "50/1s", "120/m per source"
+Result<RpcProgram> parse_rpc(std::string_view text);            ///< "rstatd/1-3", "100001/2"; names from /etc/rpc
 Result<std::vector<Hours>> parse_hours(std::string_view text);  ///< "Mon-Fri 09:00-17:00, Sat 10:00-12:00"
 Result<std::vector<sys::ResourceLimit>> parse_limits(
     std::string_view text);  ///< "nofile=1024:4096 core=0 as=unlimited"

@@ -104,6 +104,9 @@ void Daemon::wire_together()
     }
     surroundings.run_dir = run_dir_;
 
+    rpc_link_ = std::make_unique<engine::RpcLink>(*context_, directory_of_executable() + "/xsvd-rpcbind");
+    context_->rpc = rpc_link_.get();
+
     engine_ = std::make_unique<engine::Engine>(*context_, [this](const engine::ChildExit& exit, std::optional<std::uint32_t> slot) { on_other_exit(exit, slot); });
     scribe_link_.follow_output([this](const std::string& key, std::string_view data, bool captured, const engine::MessageOrigin& origin) {
         engine_->events().on_output(key, data, captured, origin);
@@ -219,6 +222,7 @@ void Daemon::on_other_exit(const engine::ChildExit& exit, std::optional<std::uin
 {
     for (engine::Helper* helper : {scribe_.get(), web_.get()})
         if (slot && helper != nullptr && helper->slot() == slot) return helper->on_exit(exit);
+    if (!slot && rpc_link_->owns(exit.pid)) return;
     if (!slot) log::info("reaped unknown pid {} ({})", exit.pid, engine::describe({exit.code, exit.status}));
 }
 
@@ -278,6 +282,11 @@ void Daemon::restart()
 }
 
 void Daemon::finish(int exit_code)
+{
+    rpc_link_->when_idle([this, exit_code] { finish_helpers(exit_code); });
+}
+
+void Daemon::finish_helpers(int exit_code)
 {
     const bool again = exit_code == wire::kExitAgain;
     scribe_->shutdown([this, exit_code, again] {

@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/guardian_link.h"
 #include "engine/helper.h"
+#include "engine/rpc_link.h"
 #include "engine/scribe_link.h"
 
 namespace xsv::daemon {
@@ -40,6 +41,7 @@ private:
     void restart();
     void restart_if_possible();
     void finish(int exit_code);
+    void finish_helpers(int exit_code);
     void reload();
     void open_log();
     std::vector<config::ServerSpec> servers_of(const config::Config& config) const;
@@ -70,6 +72,7 @@ private:
     engine::ScribeLink scribe_link_;
     std::unique_ptr<net::SocketTable> socket_table_;
     std::unique_ptr<engine::Context> context_;
+    std::unique_ptr<engine::RpcLink> rpc_link_;
     std::unique_ptr<engine::Engine> engine_;
     std::unique_ptr<control::Control> control_;
     std::unique_ptr<control::WebLink> web_link_;

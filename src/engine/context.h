@@ -28,6 +28,14 @@ public:
     virtual void ended(const std::string& /*key*/) {}
 };
 
+/// What rpcbind knows of our sockets, as a service sees it; rpc_link.h.
+struct RpcEntry;
+class RpcRegistry {
+public:
+    virtual ~RpcRegistry() = default;
+    virtual void want(const std::string& service, RpcEntry entry) = 0;
+};
+
 /// Descriptors that came back from the guardian, until somebody claims them by key.
 class Inherited {
 public:
@@ -72,6 +80,7 @@ struct Context {
     bool ending = false;                     ///< the daemon shuts down
     std::function<void(Service&)> resumed{};   ///< a former engine's state was read again, nothing was drawn from it yet
     DenyList* deny_list = nullptr;           ///< null where no engine is: `xsvctl run`
+    RpcRegistry* rpc = nullptr;              ///< absent in tests
     int highest_fd = 0;                      ///< the number the last new descriptor got: what is below it is taken
 };
 

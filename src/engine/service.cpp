@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "config/words.h"
+#include "engine/rpc_link.h"
 
 namespace xsv::engine {
 namespace {
@@ -410,6 +411,7 @@ void Service::perform(const OpenSockets&)
     }
     if (place().opened_wall == 0) place().opened_wall = wall_seconds();
     sockets_ = std::move(opened);
+    tell_rpcbind();
     ready_.reset();
     if (all) {
         if (open_failures_ > 0) log::info("{}: listening on all its sockets now", spec_.namespec()), place().set_reason({});
@@ -440,7 +442,13 @@ void Service::close_sockets()
     if (std::exchange(place().opened_wall, 0) != 0) place().stopped_wall = wall_seconds();
     if (std::exchange(keeps_sockets_, false)) kept_sockets_ = sockets_;
     sockets_.clear();
+    tell_rpcbind();
     handlers_->forget_plans();
+}
+
+void Service::tell_rpcbind()
+{
+    if (context_.rpc != nullptr) context_.rpc->want(spec_.namespec(), rpc_entry(spec_, sockets_));
 }
 
 void Service::perform(const AwaitDemand&)

@@ -112,6 +112,7 @@ private:
     void retry_sockets();
     void let_sockets_go();
     void close_sockets();
+    void tell_rpcbind();
 
     Context& context_;
     config::ServiceSpec spec_;

@@ -144,6 +144,7 @@ void Service::apply(config::ServiceSpec spec, std::vector<net::SocketPtr> socket
         sockets_ = std::move(sockets);
         if (awaiting) perform(AwaitDemand{});
     }
+    tell_rpcbind();
     if (before.sockets.standing && !holds_sockets()) close_sockets();
     if (before.exec.activation != spec_.exec.activation) change_activation();
     else if (!is_per_connection() && (before.exec != spec_.exec || before.ready != spec_.ready || other_sockets || before.listener.has_value() != spec_.listener.has_value())) restart();

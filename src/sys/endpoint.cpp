@@ -37,11 +37,11 @@ bool has_control_bytes(std::string_view text)
     return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
-Result<std::uint16_t> parse_port(std::string_view word, SocketType type)
+Result<std::uint16_t> parse_port(std::string_view word, SocketType type, bool any_port)
 {
     if (word.empty()) return fail("expected a port number or a name from /etc/services, got nothing");
     if (auto number = text::to_int(word)) {
-        if (*number < 1 || *number > 65535) return fail("expected a port from 1 to 65535, got {}", word);
+        if (*number < (any_port ? 0 : 1) || *number > 65535) return fail("expected a port from 1 to 65535, got {}", word);
         return static_cast<std::uint16_t>(*number);
     }
     servent entry{}, *found = nullptr;
@@ -83,7 +83,7 @@ Status set_host(Endpoint& endpoint, std::string_view host)
     return fail("expected a numeric address, localhost or *, got '{}'", host);
 }
 
-Status parse_inet(Endpoint& endpoint, std::string_view rest)
+Status parse_inet(Endpoint& endpoint, std::string_view rest, bool any_port)
 {
     std::string_view host, port = rest;
     if (!rest.empty() && rest.front() == '[') {
@@ -99,7 +99,7 @@ Status parse_inet(Endpoint& endpoint, std::string_view rest)
             return fail("expected an IPv6 address in brackets, as in [{}]:{}", host, port);
         }
     }
-    auto number = parse_port(port, endpoint.type);
+    auto number = parse_port(port, endpoint.type, any_port);
     if (!number) return tl::unexpected(std::move(number).error());
     endpoint.port = *number;
     return set_host(endpoint, host);
@@ -127,7 +127,7 @@ Status parse_path(Endpoint& endpoint, std::string_view rest)
 
 }  // namespace
 
-Result<Endpoint> Endpoint::parse(std::string_view written)
+Result<Endpoint> Endpoint::parse(std::string_view written, bool any_port)
 {
     Endpoint endpoint;
     std::string_view rest = text::trim(written);
@@ -148,7 +148,7 @@ Result<Endpoint> Endpoint::parse(std::string_view written)
     rest.remove_prefix(colon + 1);
     if (rest.substr(0, 2) == "//") rest.remove_prefix(2);  // Supervisor's tcp://host:80 and unix:///run/x.sock
     const bool has_path = endpoint.family == Family::Unix || endpoint.family == Family::Fifo;
-    Status parsed = has_path ? parse_path(endpoint, rest) : parse_inet(endpoint, rest);
+    Status parsed = has_path ? parse_path(endpoint, rest) : parse_inet(endpoint, rest, any_port);
     if (!parsed) return wrap(parsed, fmt::format("'{}'", written));
     return endpoint;
 }
@@ -161,9 +161,10 @@ std::string Endpoint::text() const
         return word + path;
     }
     const char* word = type == SocketType::Datagram ? "udp" : "tcp";
-    if (!host.empty() && family == Family::Inet6) return fmt::format("{}:[{}]:{}", word, host, port);
-    if (!host.empty()) return fmt::format("{}:{}:{}", word, host, port);
-    return fmt::format("{}{}:{}", word, family == Family::Inet4 ? "4" : family == Family::Inet6 ? "6" : "", port);
+    const std::string where = label.empty() ? std::to_string(port) : fmt::format("{}#{}", port, label);
+    if (!host.empty() && family == Family::Inet6) return fmt::format("{}:[{}]:{}", word, host, where);
+    if (!host.empty()) return fmt::format("{}:{}:{}", word, host, where);
+    return fmt::format("{}{}:{}", word, family == Family::Inet4 ? "4" : family == Family::Inet6 ? "6" : "", where);
 }
 
 }  // namespace xsv::sys

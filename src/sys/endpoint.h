@@ -28,9 +28,11 @@ struct Endpoint {
     std::uint16_t port = 0;
     std::string path;          ///< unix path, "@name" for the abstract name space, or fifo path
     std::string name;          ///< for LISTEN_FDNAMES ("web=tcp:80" in the configuration); empty: the program's name
+    std::string label;         ///< with port 0, which is any free one: tells such sockets apart
 
     /// One "[name=]endpoint". The error says which part is wrong and what was expected.
-    static Result<Endpoint> parse(std::string_view text);
+    /// Port 0 is for those who ask for any free one.
+    static Result<Endpoint> parse(std::string_view text, bool any_port = false);
     /// The canonical spelling without the name: equal text means the same socket. Fits wire::kKeySize.
     std::string text() const;
     bool operator==(const Endpoint&) const = default;

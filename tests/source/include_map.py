@@ -24,6 +24,8 @@ LIBRARY_HOMES = [
     (r"systemd/", ["sys/notify.cpp"]),
     (r"sys/capability\.h$|seccomp\.h$", ["sys/sandbox.cpp"]),
     (r"curl/", ["xsvctl/"]),
+    (r"rpc/netdb\.h$", ["config/rpc.cpp"]),
+    (r"rpc/|netconfig\.h$", ["rpcbind/"]),
     (r"histedit\.h$|editline/|readline/", ["xsvctl/prompt.cpp"]),
 ]
 SYSTEM_FOLDERS = ("sys/", "linux/", "netinet/", "arpa/", "net/", "asm/", "bits/", "gnu/")

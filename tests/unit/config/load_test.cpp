@@ -251,6 +251,30 @@ TEST_CASE("identities are numbers, and the one we have is no change", "[config][
     CHECK(first(load_text("[supervisord]\nuser=git\n[program:p]\n" + kRun + "user=git\n")).exec.uid == std::nullopt);
 }
 
+TEST_CASE("RPC programs may ask for any free port", "[config][load][rpc]")
+{
+    const auto rpc = [](const std::string& keys) { return load_text("[program:p]\n" + kRun + keys); };
+    const Loaded loaded = rpc("socket=udp4:0, tcp:0\nactivation=always\nrpc=300019/1-3\n");
+    if (loaded.mistakes.size() == 1) {
+        CHECK(loaded.mistakes[0].text.find("this build has no support for RPC (libtirpc)") != std::string::npos);
+        return;
+    }
+    CHECK(messages(loaded.mistakes) == Lines{});
+    CHECK(first(loaded).sockets.rpc == RpcProgram{300019, 1, 3});
+    // Two programs on "any port" are two sockets.
+    CHECK(first(loaded).sockets.endpoints.at(0).text() == "udp4:0#300019/1-3");
+    CHECK(first(rpc("socket=udp:2049\nrpc=100003/3\n")).sockets.endpoints.at(0).text() == "udp:2049");
+    for (const char* value : {"x", "1", "1/", "/1", "1/2-1", "1/1-100", "no-such-program/1", "0/1", "1/0", "4294967296/1"}) {
+        INFO(value);
+        CHECK(rpc(fmt::format("socket=udp:0\nrpc={}\n", value)).mistakes.size() >= 1);
+    }
+    CHECK(messages(rpc("socket=unix:/run/x\nrpc=300019/1\n").mistakes) ==
+          Lines{"/etc/x.conf:4: [program:p] rpc: needs tcp or udp sockets, unix:/run/x is neither"});
+    CHECK(messages(rpc("rpc=300019/1\n").mistakes) == Lines{"/etc/x.conf:3: [program:p] rpc: needs a 'socket'"});
+    CHECK(messages(rpc("socket=udp:0\n").mistakes) ==
+          Lines{"/etc/x.conf:3: [program:p] socket: 'udp:0': expected a port from 1 to 65535, got 0; any free one is possible with rpc only"});
+}
+
 TEST_CASE("inherit_env takes yes, no or names", "[config][load]")
 {
     CHECK_FALSE(first(load_text("[program:p]\n" + kRun + "inherit_env=no\n")).exec.inherit_env);
