@@ -14,14 +14,17 @@ constexpr std::uint32_t kMostVersions = 64;   // each is an entry of rpcbind's
 std::optional<std::uint32_t> parse_word(std::string_view word)
 {
     const auto number = text::to_int(word);
-    if (!number || *number < 1 || *number > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+    if (!number || *number < 0 || *number > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
     return static_cast<std::uint32_t>(*number);
 }
 
 /// A number, or a name from /etc/rpc.
 std::optional<std::uint32_t> find_program(std::string_view word)
 {
-    if (text::to_int(word)) return parse_word(word);
+    if (text::to_int(word)) {
+        const auto number = parse_word(word);
+        return number && *number > 0 ? number : std::nullopt;
+    }
     rpcent entry{}, *found = nullptr;
     std::array<char, 2048> buffer{};
     ::getrpcbyname_r(std::string(word).c_str(), &entry, buffer.data(), buffer.size(), &found);

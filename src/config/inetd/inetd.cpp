@@ -262,7 +262,7 @@ private:
         if (!group.empty()) section.set("group", group);
         if (!entry.login_class.empty())
             remark(entry, section.name(), Weight::Warning, "user",
-                   fmt::format("the login class '{}' is ignored: there is no /etc/login.conf; write its limits with limits = …", text::escape_control(entry.login_class)));
+                   fmt::format("the login class '{}' is ignored: write its limits with limits = …", text::escape_control(entry.login_class)));
     }
 
     void waits(NativeSection& section, const Entry& entry)

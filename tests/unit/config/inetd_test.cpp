@@ -185,7 +185,7 @@ TEST_CASE("a user may bring a group, and a dot may be part of a name", "[config]
     CHECK(identity("root.staff") == "root staff");
     CHECK(mistakes("x stream tcp nowait git: /bin/x\n").size() == 1);
     CHECK(warnings("x stream tcp nowait git/slow /bin/x\n") ==
-          Lines{"1: user: the login class 'slow' is ignored: there is no /etc/login.conf; write its limits with limits = …"});
+          Lines{"1: user: the login class 'slow' is ignored: write its limits with limits = …"});
 }
 
 TEST_CASE("internal services, under all their names", "[config][inetd]")
