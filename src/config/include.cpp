@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "config/dialect.h"
 #include "config/sections.h"
+#include "config/systemd/unit.h"
 #include "config/values.h"
 
 namespace xsv::config {
@@ -109,7 +110,13 @@ private:
     {
         std::vector<std::string> files;
         for (const std::string& pattern : words_of(key)) {
-            const auto found = match(pattern);
+            auto found = match(pattern);
+            // "foo@x.socket" of foo@.socket: an instance has no file of its own.
+            if (const auto unit = systemd::UnitName::parse(pattern); found.empty() && dialect == Dialect::Systemd && unit && !unit->instance.empty()) {
+                const std::string folder = pattern.substr(0, pattern.size() - unit->full.size());
+                for (const std::string& file : match(folder + unit->of_template()))
+                    found.push_back(Surroundings::folder_of(file) + "/" + unit->full);
+            }
             if (found.empty()) {
                 const bool is_pattern = pattern.find_first_of("*?[") != std::string::npos;
                 if (is_pattern) report_.warning(key.place, "include", key.name, fmt::format("no file matches \"{}\"", pattern));

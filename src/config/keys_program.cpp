@@ -79,6 +79,17 @@ Status set_environment(S& spec, const std::string& text, const Setting& setting)
     return {};
 }
 
+Status set_environment_default(S& spec, const std::string& text, const Setting& setting)
+{
+    std::string ignored;
+    auto environment = parse_environment(text, ignored);
+    if (!environment) return tl::unexpected<Error>(environment.error());
+    spec.exec.environment_default = *std::move(environment);
+    if (!ignored.empty())
+        setting.warnings.push_back(fmt::format("expected ',' between variables, '{}' is ignored", ignored));
+    return {};
+}
+
 Status set_environment_files(S& spec, const std::string& text, const Setting& setting)
 {
     spec.exec.environment_files.clear();
@@ -173,6 +184,8 @@ constexpr Directive<S> kProgramKeys[] = {
     {"group", set_group, kGroup, "the user's", "run with this group"},
     {"supplementary_groups", set_supplementary_groups, "names or numbers", "the user's",
      "these groups instead of all that list the user"},
+    {"environment_default", set_environment_default, "KEY=value, comma separated", "",
+     "variables that environment_file and environment override"},
     {"environment_file", set_environment_files, "paths; with '-' in front one may be absent", "",
      "files with lines KEY=value, read at each start"},
     {"environment_pass", set<kExec, &Exec::environment_pass>, "names", "",

@@ -120,10 +120,10 @@ void fields(A& archive, Place& value)
 template <class A>
 void fields(A& archive, Exec& value)
 {
-    auto& [command, argv0, directory, umask, user, uid, gid, groups, environment, files, pass, inherit, names,
+    auto& [command, argv0, directory, umask, user, uid, gid, groups, environment, defaults, files, pass, inherit, names,
            serverurl, nice, limits, activation, socket_pass, redirect_stderr] = value;
     archive(command, argv0, directory, umask, user, uid, gid, groups, environment, files, pass, inherit, names,
-            serverurl, nice, limits, activation, socket_pass, redirect_stderr);
+            serverurl, nice, limits, activation, socket_pass, redirect_stderr, defaults);
 }
 
 template <class A>

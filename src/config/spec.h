@@ -47,6 +47,7 @@ struct Exec {
     std::optional<gid_t> gid;
     std::vector<gid_t> groups;
     Environment environment;                 ///< [supervisord] environment, then the program's own
+    Environment environment_default;         ///< what environment_files and `environment` override
     std::vector<std::string> environment_files;   ///< leading '-': may be absent
     std::vector<std::string> environment_pass;    ///< names taken from the daemon even if inherit_env says no
     bool inherit_env = true;

@@ -37,6 +37,7 @@ Result<Environment> make_environment(const ServiceSpec& spec, const Surroundings
         const bool passed = (exec.inherit_env && (exec.inherit_names.empty() || contains(exec.inherit_names, name)));
         if (passed || contains(exec.environment_pass, name)) environment.emplace_back(name, value);
     }
+    for (const auto& [name, value] : exec.environment_default) set(environment, name, value);
     set(environment, "SUPERVISOR_ENABLED", "1");
     const std::string& url = exec.serverurl.empty() ? surroundings.server_url : exec.serverurl;
     if (!url.empty()) set(environment, "SUPERVISOR_SERVER_URL", url);
