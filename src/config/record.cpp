@@ -8,18 +8,27 @@ namespace xsv::sys {
 
 std::uint64_t last_of(SocketType)
 {
-    return static_cast<std::uint64_t>(SocketType::Fifo);
+    return static_cast<std::uint64_t>(SocketType::Queue);
 }
 std::uint64_t last_of(Family)
 {
-    return static_cast<std::uint64_t>(Family::Fifo);
+    return static_cast<std::uint64_t>(Family::Queue);
+}
+
+std::uint64_t last_of(Protocol)
+{
+    return static_cast<std::uint64_t>(Protocol::UdpLite);
+}
+std::uint64_t last_of(SocketOptions::Stamps)
+{
+    return static_cast<std::uint64_t>(SocketOptions::Stamps::Nano);
 }
 
 template <class A>
 void fields(A& archive, Endpoint& value)
 {
-    auto& [type, family, host, port, path, name, label] = value;
-    archive(type, family, host, port, path, name, label);
+    auto& [type, family, host, port, path, name, label, protocol, number] = value;
+    archive(type, family, host, port, path, name, label, protocol, number);
 }
 
 std::uint64_t last_of(AddressRule::Kind)
@@ -44,10 +53,12 @@ void fields(A& archive, SocketOptions& value)
 {
     auto& [backlog, mode, owner, group, v6only, reuseport, freebind, transparent, broadcast, nodelay, keepalive, idle,
            interval, probes, defer_accept, receive_buffer, send_buffer, pipe_buffer, tos, ttl, priority, mark, device,
-           congestion, symlink, pktinfo, passcred, passsec, timestamp, nonblock, dir_mode, keep_path, allow, deny, access_order] = value;
+           congestion, symlinks, pktinfo, passcred, passsec, passpidfd, no_passrights, timestamp, queue_length,
+           message_size, write, nonblock, dir_mode, keep_path, allow, deny, access_order] = value;
     archive(backlog, mode, owner, group, v6only, reuseport, freebind, transparent, broadcast, nodelay, keepalive, idle,
             interval, probes, defer_accept, receive_buffer, send_buffer, pipe_buffer, tos, ttl, priority, mark, device,
-            congestion, symlink, pktinfo, passcred, passsec, timestamp, nonblock, dir_mode, keep_path, allow, deny, access_order);
+            congestion, symlinks, pktinfo, passcred, passsec, timestamp, nonblock, dir_mode, keep_path, allow, deny, access_order,
+            passpidfd, no_passrights, queue_length, message_size, write);
 }
 
 template <class A>

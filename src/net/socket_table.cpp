@@ -13,7 +13,7 @@ std::string url(const sys::Endpoint& endpoint)
 {
     const bool is_stream = endpoint.type == sys::SocketType::Stream;
     if (is_stream && endpoint.family == sys::Family::Unix) return "unix://" + endpoint.path;
-    if (!is_stream || !endpoint.path.empty()) return endpoint.text();
+    if (!is_stream || !endpoint.path.empty() || endpoint.protocol != sys::Protocol::Usual || endpoint.family == sys::Family::Vsock) return endpoint.text();
     const std::string host = endpoint.host.empty() ? "*" : endpoint.host;
     return endpoint.family == sys::Family::Inet6 ? fmt::format("tcp://[{}]:{}", host, endpoint.port)
                                                  : fmt::format("tcp://{}:{}", host, endpoint.port);
@@ -76,7 +76,7 @@ bool SocketTable::is_held(const sys::Endpoint& endpoint) const
 void SocketTable::release(HeldSocket* socket)
 {
     log::info("Closing socket {}", url(socket->endpoint));
-    sockets_.remove_path(socket->fd.get(), socket->endpoint);
+    sockets_.remove_path(socket->fd.get(), socket->endpoint, socket->options);
     keeper_.drop(socket->key);
     if (const auto known = held_.find(socket->key); known != held_.end() && known->second.expired()) held_.erase(known);
     delete socket;

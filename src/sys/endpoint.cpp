@@ -19,6 +19,7 @@ struct Scheme {
     std::string_view word;
     SocketType type;
     Family family;
+    Protocol protocol = Protocol::Usual;
 };
 
 constexpr Scheme kSchemes[] = {
@@ -27,10 +28,19 @@ constexpr Scheme kSchemes[] = {
     {"udp4", SocketType::Datagram, Family::Inet4},       {"udp6", SocketType::Datagram, Family::Inet6},
     {"unix", SocketType::Stream, Family::Unix},          {"unix-dgram", SocketType::Datagram, Family::Unix},
     {"unix-seqpacket", SocketType::SeqPacket, Family::Unix}, {"fifo", SocketType::Fifo, Family::Fifo},
+    {"file", SocketType::File, Family::File},            {"mqueue", SocketType::Queue, Family::Queue},
+    {"netlink", SocketType::Raw, Family::Netlink},
+    {"vsock", SocketType::Stream, Family::Vsock},        {"vsock-dgram", SocketType::Datagram, Family::Vsock},
+    {"vsock-seqpacket", SocketType::SeqPacket, Family::Vsock},
+    {"sctp", SocketType::Stream, Family::Dual, Protocol::Sctp},   {"sctp4", SocketType::Stream, Family::Inet4, Protocol::Sctp},
+    {"sctp6", SocketType::Stream, Family::Inet6, Protocol::Sctp}, {"mptcp", SocketType::Stream, Family::Dual, Protocol::Mptcp},
+    {"mptcp4", SocketType::Stream, Family::Inet4, Protocol::Mptcp}, {"mptcp6", SocketType::Stream, Family::Inet6, Protocol::Mptcp},
+    {"udplite", SocketType::Datagram, Family::Dual, Protocol::UdpLite}, {"udplite4", SocketType::Datagram, Family::Inet4, Protocol::UdpLite},
+    {"udplite6", SocketType::Datagram, Family::Inet6, Protocol::UdpLite},
 };
 
 constexpr std::size_t kLongestUnixPath = sizeof(sockaddr_un::sun_path) - 1;
-constexpr std::size_t kLongestFifoPath = 128;  // its text is a key of the guardian, which has 135 bytes
+constexpr std::size_t kLongestFilePath = 120;  // "socket mqueue:" before it is a key of the guardian, which has 135 bytes
 
 bool has_control_bytes(std::string_view text)
 {
@@ -107,11 +117,11 @@ Status parse_inet(Endpoint& endpoint, std::string_view rest, bool any_port)
 
 Status parse_path(Endpoint& endpoint, std::string_view rest)
 {
-    const bool is_fifo = endpoint.type == SocketType::Fifo;
-    const std::size_t longest = is_fifo ? kLongestFifoPath : kLongestUnixPath;
-    const bool is_abstract = !is_fifo && !rest.empty() && rest.front() == '@';
+    const bool is_file = endpoint.family != Family::Unix;
+    const std::size_t longest = is_file ? kLongestFilePath : kLongestUnixPath;
+    const bool is_abstract = !is_file && !rest.empty() && rest.front() == '@';
     if (is_abstract ? rest.size() < 2 : (rest.size() < 2 || rest.front() != '/')) {
-        return fail("expected an absolute path{}, got '{}'", is_fifo ? "" : " or @name", rest);
+        return fail("expected an absolute path{}, got '{}'", is_file ? "" : " or @name", rest);
     }
     if (has_control_bytes(rest)) return fail("a path may not contain control characters");
     std::string path(rest);
@@ -121,11 +131,72 @@ Status parse_path(Endpoint& endpoint, std::string_view rest)
         if (path.back() == '/') return fail("'{}' names a directory", rest);
     }
     if (path.size() > longest) return fail("'{}' is {} bytes long, at most {} are possible", path, path.size(), longest);
+    if (endpoint.family == Family::Queue && path.find('/', 1) != std::string::npos) return fail("expected one '/' at the beginning, got '{}'", rest);
     endpoint.path = path;
     return {};
 }
 
+Result<std::uint32_t> parse_word(std::string_view word, std::string_view what)
+{
+    const auto number = text::to_int(word);
+    if (!number || *number < 0 || *number >= UINT32_MAX) return fail("expected {}, got '{}'", what, word);
+    return static_cast<std::uint32_t>(*number);
+}
+
+/// "any:22", "3:22"
+Status parse_vsock(Endpoint& endpoint, std::string_view rest)
+{
+    const auto colon = rest.find(':');
+    if (colon == std::string_view::npos) return fail("expected CID:port, got '{}'", rest);
+    const std::string_view cid = rest.substr(0, colon);
+    if (cid != "any" && !cid.empty()) {
+        const auto number = parse_word(cid, "a context number or any");
+        if (!number) return tl::unexpected(number.error());
+        endpoint.host = std::to_string(*number);
+    }
+    const auto port = parse_word(rest.substr(colon + 1), "a port");
+    if (!port) return tl::unexpected(port.error());
+    endpoint.number = *port;
+    return {};
+}
+
+/// "kobject-uevent/1": the number is a mask of multicast groups, as systemd reads it.
+Status parse_netlink(Endpoint& endpoint, std::string_view rest)
+{
+    const auto slash = rest.find('/');
+    endpoint.host = rest.substr(0, slash);
+    if (!netlink_protocol(endpoint.host)) return fail("expected the name of a netlink family such as route or kobject-uevent, got '{}'", endpoint.host);
+    if (slash == std::string_view::npos) return {};
+    const auto groups = parse_word(rest.substr(slash + 1), "a number of multicast groups");
+    if (!groups) return tl::unexpected(groups.error());
+    endpoint.number = *groups;
+    return {};
+}
+
+Status parse_rest(Endpoint& endpoint, std::string_view rest, bool any_port)
+{
+    switch (endpoint.family) {
+        case Family::Vsock: return parse_vsock(endpoint, rest);
+        case Family::Netlink: return parse_netlink(endpoint, rest);
+        case Family::Unix: case Family::Fifo: case Family::File: case Family::Queue: return parse_path(endpoint, rest);
+        case Family::Dual: case Family::Inet4: case Family::Inet6: break;
+    }
+    return parse_inet(endpoint, rest, any_port);
+}
+
 }  // namespace
+
+std::optional<int> netlink_protocol(std::string_view name)
+{
+    static constexpr std::pair<std::string_view, int> kNames[] = {
+        {"route", 0}, {"firewall", 3}, {"inet-diag", 4}, {"nflog", 5}, {"xfrm", 6}, {"selinux", 7}, {"iscsi", 8}, {"audit", 9},
+        {"fib-lookup", 10}, {"connector", 11}, {"netfilter", 12}, {"ip6-fw", 13}, {"dnrtmsg", 14}, {"kobject-uevent", 15},
+        {"generic", 16}, {"scsitransport", 18}, {"ecryptfs", 19}, {"rdma", 20},
+    };
+    for (const auto& [word, number] : kNames)
+        if (word == name) return number;
+    return std::nullopt;
+}
 
 Result<Endpoint> Endpoint::parse(std::string_view written, bool any_port)
 {
@@ -141,26 +212,36 @@ Result<Endpoint> Endpoint::parse(std::string_view written, bool any_port)
     const std::string word = text::lower(rest.substr(0, colon));
     const auto scheme = std::find_if(std::begin(kSchemes), std::end(kSchemes), [&](auto& s) { return s.word == word; });
     if (colon == std::string_view::npos || scheme == std::end(kSchemes)) {
-        return fail("'{}': expected tcp:, tcp4:, tcp6:, udp:, udp4:, udp6:, unix:, unix-dgram:, unix-seqpacket: or fifo:", written);
+        return fail("'{}': expected tcp:, tcp4:, tcp6:, udp:, udp4:, udp6:, unix:, unix-dgram:, unix-seqpacket:, fifo: or another kind of socket", written);
     }
     endpoint.type = scheme->type;
     endpoint.family = scheme->family;
+    endpoint.protocol = scheme->protocol;
     rest.remove_prefix(colon + 1);
     if (rest.substr(0, 2) == "//") rest.remove_prefix(2);  // Supervisor's tcp://host:80 and unix:///run/x.sock
-    const bool has_path = endpoint.family == Family::Unix || endpoint.family == Family::Fifo;
-    Status parsed = has_path ? parse_path(endpoint, rest) : parse_inet(endpoint, rest, any_port);
-    if (!parsed) return wrap(parsed, fmt::format("'{}'", written));
+    if (Status parsed = parse_rest(endpoint, rest, any_port); !parsed) return wrap(parsed, fmt::format("'{}'", written));
     return endpoint;
 }
 
 std::string Endpoint::text() const
 {
     if (family == Family::Fifo) return "fifo:" + path;
+    if (family == Family::File) return "file:" + path;
+    if (family == Family::Queue) return "mqueue:" + path;
+    if (family == Family::Netlink) return number == 0 ? "netlink:" + host : fmt::format("netlink:{}/{}", host, number);
+    if (family == Family::Vsock) {
+        const char* word = type == SocketType::Stream ? "vsock" : type == SocketType::Datagram ? "vsock-dgram" : "vsock-seqpacket";
+        return fmt::format("{}:{}:{}", word, host.empty() ? "any" : host, number);
+    }
     if (family == Family::Unix) {
         const char* word = type == SocketType::Stream ? "unix:" : type == SocketType::Datagram ? "unix-dgram:" : "unix-seqpacket:";
         return word + path;
     }
-    const char* word = type == SocketType::Datagram ? "udp" : "tcp";
+    const char* word = protocol == Protocol::Sctp      ? "sctp"
+                       : protocol == Protocol::Mptcp   ? "mptcp"
+                       : protocol == Protocol::UdpLite ? "udplite"
+                       : type == SocketType::Datagram  ? "udp"
+                                                       : "tcp";
     const std::string where = label.empty() ? std::to_string(port) : fmt::format("{}#{}", port, label);
     if (!host.empty() && family == Family::Inet6) return fmt::format("{}:[{}]:{}", word, host, where);
     if (!host.empty()) return fmt::format("{}:{}:{}", word, host, where);

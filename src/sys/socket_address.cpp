@@ -7,6 +7,8 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <linux/netlink.h>
+#include <linux/vm_sockets.h>
 #include <sys/un.h>
 
 #include "base/text.h"
@@ -51,6 +53,12 @@ bool SocketAddress::operator==(const SocketAddress& other) const noexcept
         const auto &a = reinterpret_cast<const sockaddr_in6&>(storage), &b = reinterpret_cast<const sockaddr_in6&>(other.storage);
         return a.sin6_port == b.sin6_port && a.sin6_scope_id == b.sin6_scope_id && std::memcmp(&a.sin6_addr, &b.sin6_addr, 16) == 0;
     }
+    if (family() == AF_VSOCK) {
+        const auto &a = reinterpret_cast<const sockaddr_vm&>(storage), &b = reinterpret_cast<const sockaddr_vm&>(other.storage);
+        return a.svm_cid == b.svm_cid && a.svm_port == b.svm_port;
+    }
+    if (family() == AF_NETLINK)
+        return reinterpret_cast<const sockaddr_nl&>(storage).nl_groups == reinterpret_cast<const sockaddr_nl&>(other.storage).nl_groups;
     return family() == AF_UNIX && unix_name(*this) == unix_name(other);
 }
 
@@ -58,6 +66,21 @@ Result<SocketAddress> socket_address(const Endpoint& endpoint, bool four)
 {
     if (endpoint.family == Family::Unix) return unix_address(endpoint);
     SocketAddress address;
+    if (endpoint.family == Family::Vsock) {
+        auto& vsock = reinterpret_cast<sockaddr_vm&>(address.storage);
+        vsock.svm_family = AF_VSOCK;
+        vsock.svm_cid = endpoint.host.empty() ? VMADDR_CID_ANY : static_cast<unsigned>(text::to_int(endpoint.host).value_or(0));
+        vsock.svm_port = endpoint.number;
+        address.length = sizeof vsock;
+        return address;
+    }
+    if (endpoint.family == Family::Netlink) {
+        auto& netlink = reinterpret_cast<sockaddr_nl&>(address.storage);
+        netlink.nl_family = AF_NETLINK;
+        netlink.nl_groups = endpoint.number;
+        address.length = sizeof netlink;
+        return address;
+    }
     if (endpoint.family == Family::Inet4 || four) {
         auto& inet = reinterpret_cast<sockaddr_in&>(address.storage);
         inet.sin_family = AF_INET;
@@ -102,13 +125,26 @@ std::string unix_name(const SocketAddress& address)
     return std::string(bytes.substr(0, bytes.find('\0')));
 }
 
+int kernel_protocol(const Endpoint& endpoint)
+{
+    if (endpoint.family == Family::Netlink) return netlink_protocol(endpoint.host).value_or(-1);
+    switch (endpoint.protocol) {
+    case Protocol::Sctp: return IPPROTO_SCTP;
+    case Protocol::Mptcp: return IPPROTO_MPTCP;
+    case Protocol::UdpLite: return IPPROTO_UDPLITE;
+    case Protocol::Usual: break;
+    }
+    return 0;
+}
+
 int kernel_type(SocketType type)
 {
     switch (type) {
     case SocketType::Stream: return SOCK_STREAM;
     case SocketType::Datagram: return SOCK_DGRAM;
     case SocketType::SeqPacket: return SOCK_SEQPACKET;
-    case SocketType::Fifo: break;
+    case SocketType::Raw: return SOCK_RAW;
+    case SocketType::Fifo: case SocketType::File: case SocketType::Queue: break;
     }
     return -1;
 }

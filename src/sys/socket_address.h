@@ -27,15 +27,24 @@ SocketAddress bound_address(int fd);
 std::string unix_name(const SocketAddress& address);
 
 int kernel_type(SocketType type);
+/// The third argument of socket(2).
+int kernel_protocol(const Endpoint& endpoint);
 
 /// What stands at the endpoint's path, without following a link.
 bool stat_path(const std::string& path, struct stat& status);
 /// Is the file at `path` the one this socket (or FIFO) was bound to?
 bool is_own_path(int fd, const Endpoint& endpoint);
 
+/// Of the links that were made to the path, those that still lead there.
+void remove_symlinks(const Endpoint& endpoint, const SocketOptions& options);
+
 /// Opens and binds a unix socket or a FIFO: folders, leftovers, mode, owner.
 Result<UniqueFd> open_unix(const Endpoint& endpoint, const SocketOptions& options);
 Result<UniqueFd> open_fifo(const Endpoint& endpoint, const SocketOptions& options);
+/// A device or a file of the kernel, a message queue, a vsock or netlink socket.
+Result<UniqueFd> open_special(const Endpoint& endpoint, const SocketOptions& options);
+/// Is `fd` this file or queue?
+bool is_special_file(int fd, const Endpoint& endpoint);
 /// Mode and owner of the path, if it is still ours.
 Status set_path_owner(int fd, const Endpoint& endpoint, const SocketOptions& options);
 

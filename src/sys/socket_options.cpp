@@ -110,7 +110,7 @@ Status set_congestion(SocketOptions& options, std::string_view value)
 Status set_symlink(SocketOptions& options, std::string_view value)
 {
     if (value.front() != '/') return fail("expected an absolute path, got '{}'", value);
-    options.symlink = value;
+    options.symlinks.emplace_back(value);
     return {};
 }
 
@@ -129,7 +129,7 @@ Status set_dir_mode(SocketOptions& options, std::string_view value)
 Status set_timestamp(SocketOptions& options, std::string_view value)
 {
     if (!value.empty() && value != "us" && value != "ns") return fail("expected us or ns, got '{}'", value);
-    options.timestamp = true;
+    options.timestamp = value == "ns" ? SocketOptions::Stamps::Nano : SocketOptions::Stamps::Micro;
     return {};
 }
 
@@ -156,7 +156,12 @@ constexpr Word kWords[] = {
     {"pktinfo", false, set_flag<&O::pktinfo>},
     {"passcred", false, set_flag<&O::passcred>},
     {"passsec", false, set_flag<&O::passsec>},
+    {"passpidfd", false, set_flag<&O::passpidfd>},
+    {"no_passrights", false, set_flag<&O::no_passrights>},
     {"timestamp", false, set_timestamp},
+    {"write", false, set_flag<&O::write>},
+    {"mq_max", true, set_number<&O::queue_length, 1, 65536>},
+    {"mq_size", true, set_bytes<&O::message_size>},
     {"nonblock", false, set_flag<&O::nonblock>},
     {"dir_mode", true, set_dir_mode},
     {"keep_path", false, set_flag<&O::keep_path>},

@@ -1,5 +1,6 @@
 // Unix sockets and FIFOs: the part of them that lies in a folder.
 
+#include <array>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -65,15 +66,18 @@ Status remove_stale(const Endpoint& endpoint, const SocketAddress& address)
     return {};
 }
 
-Status make_symlink(const Endpoint& endpoint, const SocketOptions& options)
+Status make_symlinks(const Endpoint& endpoint, const SocketOptions& options)
 {
-    if (options.symlink.empty() || endpoint.path.front() != '/') return {};
-    struct stat status{};
-    if (stat_path(options.symlink, status)) {
-        if (!S_ISLNK(status.st_mode)) return fail("{}: {} exists and is not a link", endpoint.text(), options.symlink);
-        ::unlink(options.symlink.c_str());
+    if (endpoint.path.front() != '/') return {};
+    for (const std::string& link : options.symlinks) {
+        struct stat status{};
+        if (stat_path(link, status)) {
+            if (!S_ISLNK(status.st_mode)) return fail("{}: {} exists and is not a link", endpoint.text(), link);
+            ::unlink(link.c_str());
+        }
+        if (auto made = make_parents(link, options.dir_mode); !made) return made;
+        if (::symlink(endpoint.path.c_str(), link.c_str()) < 0) return fail_errno("making the link " + link, errno);
     }
-    if (::symlink(endpoint.path.c_str(), options.symlink.c_str()) < 0) return fail_errno("making the link " + options.symlink, errno);
     return {};
 }
 
@@ -94,6 +98,15 @@ bool is_bound_file(int fd, const Endpoint& endpoint, const struct stat& file)
 }  // namespace
 
 bool stat_path(const std::string& path, struct stat& status) { return ::lstat(path.c_str(), &status) == 0; }
+
+void remove_symlinks(const Endpoint& endpoint, const SocketOptions& options)
+{
+    for (const std::string& link : options.symlinks) {
+        std::array<char, 256> target{};
+        const auto length = ::readlink(link.c_str(), target.data(), target.size());
+        if (length > 0 && endpoint.path == std::string_view(target.data(), static_cast<std::size_t>(length))) ::unlink(link.c_str());
+    }
+}
 
 bool is_own_path(int fd, const Endpoint& endpoint)
 {
@@ -140,7 +153,7 @@ Result<UniqueFd> open_unix(const Endpoint& endpoint, const SocketOptions& option
         }
     }
     Status owned = is_abstract ? Status{} : set_path_owner(fd.get(), endpoint, options);
-    if (owned) owned = make_symlink(endpoint, options);
+    if (owned) owned = make_symlinks(endpoint, options);
     if (owned) return fd;
     if (!is_abstract) ::unlink(endpoint.path.c_str());
     return tl::unexpected(std::move(owned).error());
@@ -159,7 +172,7 @@ Result<UniqueFd> open_fifo(const Endpoint& endpoint, const SocketOptions& option
     if (!S_ISFIFO(status.st_mode)) return fail("{}: {} exists and is not a FIFO", endpoint.text(), endpoint.path);
     if (options.pipe_buffer > 0) ::fcntl(fd.get(), F_SETPIPE_SZ, options.pipe_buffer);
     if (auto owned = set_path_owner(fd.get(), endpoint, options); !owned) return tl::unexpected(std::move(owned).error());
-    if (auto linked = make_symlink(endpoint, options); !linked) return tl::unexpected(std::move(linked).error());
+    if (auto linked = make_symlinks(endpoint, options); !linked) return tl::unexpected(std::move(linked).error());
     return fd;
 }
 

@@ -14,7 +14,7 @@ namespace xsv::sys {
 namespace {
 
 // Not in every libc's headers.
-constexpr int kIpv6Transparent = 75, kIpv6Freebind = 78;
+constexpr int kIpv6Transparent = 75, kIpv6Freebind = 78, kPassPidfd = 76, kPassRights = 83;
 
 /// Collects the first failure, so that a list of options reads as one.
 class Setter {
@@ -74,19 +74,23 @@ void apply_inet(Setter& set, bool six, const SocketOptions& options)
 
 Status apply_options(int fd, const Endpoint& endpoint, const SocketOptions& options)
 {
-    if (endpoint.family == Family::Fifo) return {};
+    if (endpoint.family == Family::Fifo || endpoint.family == Family::File || endpoint.family == Family::Queue) return {};
     Setter set(fd);
-    if (endpoint.family != Family::Unix) {
+    if (endpoint.family == Family::Dual || endpoint.family == Family::Inet4 || endpoint.family == Family::Inet6) {
         apply_inet(set, bound_address(fd).family() == AF_INET6, options);
-        if (endpoint.type == SocketType::Stream) apply_tcp(set, options);
+        if (endpoint.type == SocketType::Stream && endpoint.protocol != Protocol::Sctp) apply_tcp(set, options);
     }
     if (options.receive_buffer > 0) set.buffer("rcvbuf", SO_RCVBUFFORCE, SO_RCVBUF, options.receive_buffer);
     if (options.send_buffer > 0) set.buffer("sndbuf", SO_SNDBUFFORCE, SO_SNDBUF, options.send_buffer);
     if (options.priority >= 0) set.number("priority", SOL_SOCKET, SO_PRIORITY, options.priority);
     if (options.mark > 0) set.number("mark", SOL_SOCKET, SO_MARK, options.mark);
-    if (options.timestamp) set.number("timestamp", SOL_SOCKET, SO_TIMESTAMP, 1);
-    if (endpoint.family == Family::Unix && options.passcred) set.number("passcred", SOL_SOCKET, SO_PASSCRED, 1);
-    if (endpoint.family == Family::Unix && options.passsec) set.number("passsec", SOL_SOCKET, SO_PASSSEC, 1);
+    if (options.timestamp == SocketOptions::Stamps::Micro) set.number("timestamp", SOL_SOCKET, SO_TIMESTAMP, 1);
+    if (options.timestamp == SocketOptions::Stamps::Nano) set.number("timestamp", SOL_SOCKET, SO_TIMESTAMPNS, 1);
+    const bool is_unix = endpoint.family == Family::Unix;
+    if ((is_unix || endpoint.family == Family::Netlink) && options.passcred) set.number("passcred", SOL_SOCKET, SO_PASSCRED, 1);
+    if (is_unix && options.passpidfd) set.number("passpidfd", SOL_SOCKET, kPassPidfd, 1);
+    if (is_unix && options.no_passrights) set.number("no_passrights", SOL_SOCKET, kPassRights, 0);
+    if (is_unix && options.passsec) set.number("passsec", SOL_SOCKET, SO_PASSSEC, 1);
     return std::move(set).result();
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <mqueue.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -31,7 +32,12 @@ constexpr int kDrainReads = 16;
 constexpr std::uint32_t kConnectedStates = 1U << TCP_ESTABLISHED | 1U << TCP_SYN_RECV | 1U << TCP_CLOSE_WAIT;
 
 bool has_queue(const Endpoint& endpoint) { return endpoint.type == SocketType::Stream || endpoint.type == SocketType::SeqPacket; }
-bool is_inet(const Endpoint& endpoint) { return endpoint.family != Family::Unix && endpoint.family != Family::Fifo; }
+bool is_inet(const Endpoint& endpoint)
+{
+    return endpoint.family == Family::Dual || endpoint.family == Family::Inet4 || endpoint.family == Family::Inet6;
+}
+bool is_special(const Endpoint& endpoint) { return !is_inet(endpoint) && endpoint.family != Family::Unix && endpoint.family != Family::Fifo; }
+bool is_file(const Endpoint& endpoint) { return endpoint.family == Family::File || endpoint.family == Family::Queue; }
 
 int option_of(int fd, int option)
 {
@@ -89,8 +95,10 @@ Result<UniqueFd> open_inet(const Endpoint& endpoint, const SocketOptions& option
         const bool has_alternative = !four && endpoint.family == Family::Dual && !options.v6only.value_or(false);
         auto address = socket_address(endpoint, four);
         if (!address) return wrap(address, endpoint.text());
-        UniqueFd fd(::socket(address->family(), kernel_type(endpoint.type) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        UniqueFd fd(::socket(address->family(), kernel_type(endpoint.type) | SOCK_NONBLOCK | SOCK_CLOEXEC, kernel_protocol(endpoint)));
         if (!fd && errno == EAFNOSUPPORT && has_alternative) continue;
+        if (!fd && endpoint.protocol != Protocol::Usual && (errno == EPROTONOSUPPORT || errno == ENOPROTOOPT || errno == ESOCKTNOSUPPORT))
+            return fail_errno(endpoint.text() + ": this kernel has no such sockets", errno);
         if (!fd) return fail_errno(endpoint.text() + ": socket", errno);
         if (auto set = apply_bind_options(fd.get(), address->family(), endpoint, options); !set) return wrap(set, endpoint.text());
         if (::bind(fd.get(), address->get(), address->length) == 0) return fd;
@@ -157,12 +165,14 @@ public:
     Result<UniqueFd> listen(const Endpoint& endpoint, const SocketOptions& options) override
     {
         if (endpoint.family == Family::Fifo) return open_fifo(endpoint, options);
-        auto fd = endpoint.family == Family::Unix ? open_unix(endpoint, options) : open_inet(endpoint, options);
+        auto fd = endpoint.family == Family::Unix ? open_unix(endpoint, options)
+                  : is_special(endpoint)          ? open_special(endpoint, options)
+                                                  : open_inet(endpoint, options);
         if (!fd) return fd;
         Status ready = apply_options(fd->get(), endpoint, options);
         if (ready) ready = start_listening(fd->get(), endpoint, options);
         if (ready) return fd;
-        remove_path(fd->get(), endpoint);
+        remove_path(fd->get(), endpoint, options);
         return wrap(ready, endpoint.text());
     }
 
@@ -171,14 +181,20 @@ public:
         Status done = apply_options(fd, endpoint, options);
         if (done && is_inet(endpoint)) done = set_address_filter(fd, options.allow, options.deny, options.access_order);
         if (done) done = start_listening(fd, endpoint, options);
-        if (done && !is_inet(endpoint)) done = set_path_owner(fd, endpoint, options);
+        if (done && !is_inet(endpoint) && !is_special(endpoint)) done = set_path_owner(fd, endpoint, options);
         if (!done) return wrap(done, endpoint.text());
         return {};
     }
 
-    void remove_path(int fd, const Endpoint& endpoint) override
+    void remove_path(int fd, const Endpoint& endpoint, const SocketOptions& options) override
     {
-        if (!is_inet(endpoint) && is_own_path(fd, endpoint)) ::unlink(endpoint.path.c_str());
+        if (options.keep_path) return;
+        if (endpoint.family == Family::Queue) {
+            if (is_special_file(fd, endpoint)) ::mq_unlink(endpoint.path.c_str());
+        } else if ((endpoint.family == Family::Unix || endpoint.family == Family::Fifo) && is_own_path(fd, endpoint)) {
+            ::unlink(endpoint.path.c_str());
+            remove_symlinks(endpoint, options);
+        }
     }
 
     Status set_nonblocking(int fd, bool on) override
@@ -192,7 +208,7 @@ public:
 
     std::string repair(int fd, const Endpoint& endpoint, const SocketOptions& options) override
     {
-        if (endpoint.type == SocketType::Fifo) return {};
+        if (endpoint.family == Family::Fifo || is_file(endpoint) || endpoint.family == Family::Netlink) return {};
         if (!has_queue(endpoint)) {
             option_of(fd, SO_ERROR);  // reading it clears it
             if (!is_connected(fd)) return {};
@@ -213,7 +229,7 @@ public:
     Result<int> connections(int fd, const Endpoint& endpoint) override
     {
         if (is_inet(endpoint)) return inet_connections(fd, endpoint);
-        if (!has_queue(endpoint)) return has_arrival(fd) ? 1 : 0;
+        if (endpoint.family != Family::Unix || !has_queue(endpoint)) return has_arrival(fd) ? 1 : 0;
         // The diagnostics leave out what nobody has accepted yet.
         auto waiting = queue(fd, endpoint);
         if (!waiting) return tl::unexpected(std::move(waiting).error());
@@ -225,7 +241,8 @@ public:
 
     Result<QueueLength> queue(int fd, const Endpoint& endpoint) override
     {
-        if (!has_queue(endpoint)) return QueueLength{has_arrival(fd) ? 1 : 0, 0};
+        const bool is_countable = has_queue(endpoint) && endpoint.family != Family::Vsock && endpoint.protocol != Protocol::Sctp;
+        if (!is_countable) return QueueLength{has_arrival(fd) ? 1 : 0, 0};
         if (is_inet(endpoint)) {
             tcp_info info{};
             socklen_t size = sizeof info;
@@ -241,6 +258,7 @@ public:
 
     std::vector<std::uint64_t> callers(int fd, const Endpoint& endpoint) override
     {
+        if (endpoint.family == Family::Vsock && has_queue(endpoint)) return {};   // nothing tells who waits there
         if (!has_queue(endpoint)) return first_datagram(fd);
         std::vector<std::uint64_t> found;
         if (is_inet(endpoint)) {
@@ -294,8 +312,14 @@ public:
         char byte = 0;
         if (::recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) >= 0) return true;
         if (errno != ENOTSOCK) return false;
+        struct stat status{};
+        if (::fstat(fd, &status) < 0) return false;
         std::array<char, 4096> buffer;
-        return ::read(fd, buffer.data(), buffer.size()) > 0;
+        if (S_ISFIFO(status.st_mode)) return ::read(fd, buffer.data(), buffer.size()) > 0;
+        mq_attr queue{};
+        if (::mq_getattr(fd, &queue) < 0) return false;   // a file has nothing that could be taken off
+        std::vector<char> message(static_cast<std::size_t>(queue.mq_msgsize));
+        return ::mq_receive(fd, message.data(), message.size(), nullptr) >= 0;
     }
 
     bool has_arrival(int fd) override
@@ -310,7 +334,10 @@ public:
             struct stat status{};
             return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) && is_own_path(fd, endpoint);
         }
+        if (is_file(endpoint)) return is_special_file(fd, endpoint);
         if (option_of(fd, SO_TYPE) != kernel_type(endpoint.type)) return false;
+        const bool has_protocol = endpoint.protocol != Protocol::Usual || endpoint.family == Family::Netlink;
+        if (has_protocol && option_of(fd, SO_PROTOCOL) != kernel_protocol(endpoint)) return false;
         if (endpoint.family == Family::Unix && has_queue(endpoint) && is_shut_down(fd)) return false;
         if (has_queue(endpoint) && is_connected(fd)) return false;  // an accepted connection has the same local address
         const SocketAddress bound = bound_address(fd);

@@ -25,8 +25,9 @@ public:
     virtual Result<UniqueFd> listen(const Endpoint& endpoint, const SocketOptions& options) = 0;
     /// Applies what can change on an open socket (backlog, keepalive, mode, owner …; row 14).
     virtual Status adjust(int fd, const Endpoint& endpoint, const SocketOptions& options) = 0;
-    /// Removes the unix path or fifo if the inode is still the one this socket was bound to (row 20).
-    virtual void remove_path(int fd, const Endpoint& endpoint) = 0;
+    /// Removes the unix path, fifo or queue if it is still the one this socket was bound to (row 20), with the links that were
+    /// made to it; not with keep_path.
+    virtual void remove_path(int fd, const Endpoint& endpoint, const SocketOptions& options) = 0;
     /// Sets or clears O_NONBLOCK on the open file, shared with every child that has it (row 24).
     virtual Status set_nonblocking(int fd, bool on) = 0;
     /// After a program ended: listen() again if it was shut down (row 22), connect(AF_UNSPEC) on datagram sockets (row 23).

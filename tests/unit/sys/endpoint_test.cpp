@@ -35,7 +35,7 @@ TEST_CASE("endpoints have one canonical spelling", "[sys][endpoint]")
     CHECK(Endpoint::parse("tcp:[::1]:80")->family == Family::Inet6);
     CHECK(Endpoint::parse("unix-dgram:/x")->type == SocketType::Datagram);
     CHECK(Endpoint::parse("unix-seqpacket:" + std::string(1, '/') + std::string(106, 'x'))->text().size() < 136);
-    CHECK(Endpoint::parse("fifo:/" + std::string(127, 'x'))->text().size() < 136);
+    CHECK(("socket " + Endpoint::parse("mqueue:/" + std::string(119, 'x'))->text()).size() < 136);
 }
 
 TEST_CASE("a wrong endpoint says what is wrong with it", "[sys][endpoint]")
@@ -48,11 +48,37 @@ TEST_CASE("a wrong endpoint says what is wrong with it", "[sys][endpoint]")
         {"tcp:[127.0.0.1]:80", "IPv4 address"}, {"tcp:127.0.0.1%eth0:80", "numeric address"}, {"tcp:[::1%]:80", "interface"},
         {"unix:x", "absolute path or @name"}, {"unix:", "absolute path"}, {"unix:@", "absolute path"}, {"unix:/run/", "directory"},
         {"fifo:@x", "absolute path"}, {"unix:/a\nb", "control characters"}, {"unix:/" + std::string(107, 'x'), "at most 107"},
-        {"fifo:/" + std::string(128, 'x'), "at most 128"},
+        {"fifo:/" + std::string(120, 'x'), "at most 120"},
     };
     for (const auto& [written, part] : wrong) {
         INFO(written);
         auto endpoint = Endpoint::parse(written);
+        REQUIRE_FALSE(endpoint);
+        CHECK_THAT(endpoint.error().message, Catch::Contains(part));
+    }
+}
+
+TEST_CASE("endpoints beyond TCP, UDP and unix have one spelling each", "[sys][endpoint]")
+{
+    const std::pair<const char*, const char*> good[] = {
+        {"vsock:any:22", "vsock:any:22"}, {"vsock::22", "vsock:any:22"}, {"vsock-seqpacket:3:1024", "vsock-seqpacket:3:1024"}, {"vsock-dgram:2:4294967294", "vsock-dgram:2:4294967294"},
+        {"sctp:80", "sctp:80"}, {"sctp4:80", "sctp4:80"}, {"mptcp:[::1]:80", "mptcp:[::1]:80"}, {"udplite6:69", "udplite6:69"},
+        {"netlink:kobject-uevent/1", "netlink:kobject-uevent/1"}, {"netlink:route", "netlink:route"}, {"file:/dev/x", "file:/dev/x"}, {"mqueue:/x", "mqueue:/x"},
+    };
+    for (const auto& [written, text] : good) {
+        INFO(written);
+        const auto endpoint = Endpoint::parse(written);
+        REQUIRE(endpoint);
+        CHECK(endpoint->text() == text);
+        CHECK(*Endpoint::parse(endpoint->text()) == *endpoint);
+    }
+    const std::pair<const char*, const char*> wrong[] = {
+        {"vsock:22", "expected CID:port"}, {"vsock:me:22", "a context number or any"}, {"vsock:any:x", "a port"}, {"netlink:none", "the name of a netlink family"},
+        {"netlink:route/x", "a number of multicast groups"}, {"file:x", "an absolute path"}, {"mqueue:/a/b", "one '/'"}, {"file:@x", "an absolute path"},
+    };
+    for (const auto& [written, part] : wrong) {
+        INFO(written);
+        const auto endpoint = Endpoint::parse(written);
         REQUIRE_FALSE(endpoint);
         CHECK_THAT(endpoint.error().message, Catch::Contains(part));
     }
@@ -66,7 +92,8 @@ TEST_CASE("socket options are words", "[sys][endpoint]")
                                       options));
     sys::SocketOptions expected;
     expected.v6only = false;
-    expected.reuseport = expected.nodelay = expected.keepalive = expected.keep_path = expected.timestamp = expected.nonblock = true;
+    expected.reuseport = expected.nodelay = expected.keepalive = expected.keep_path = expected.nonblock = true;
+    expected.timestamp = sys::SocketOptions::Stamps::Micro;
     expected.freebind = expected.passcred = true;
     expected.keepalive_idle = 60;
     expected.keepalive_interval = 10;
@@ -75,7 +102,7 @@ TEST_CASE("socket options are words", "[sys][endpoint]")
     expected.defer_accept = 3;
     expected.send_buffer = 1 << 20;
     expected.dir_mode = 0750;
-    expected.symlink = "/run/x";
+    expected.symlinks = {"/run/x"};
     expected.tos = 184;
     expected.ttl = 3;
     expected.priority = 6;
@@ -84,6 +111,13 @@ TEST_CASE("socket options are words", "[sys][endpoint]")
     expected.pipe_buffer = 4096;
     CHECK(options == expected);
     REQUIRE(sys::parse_socket_options("", options));
+    sys::SocketOptions more;
+    REQUIRE(sys::parse_socket_options("symlink=/a symlink=/b passpidfd no_passrights timestamp=ns write mq_max=5 mq_size=1k", more));
+    CHECK(more.symlinks == std::vector<std::string>{"/a", "/b"});
+    CHECK((more.passpidfd && more.no_passrights && more.write));
+    CHECK(more.timestamp == sys::SocketOptions::Stamps::Nano);
+    CHECK(more.queue_length == 5);
+    CHECK(more.message_size == 1024);
 
     const std::pair<const char*, const char*> wrong[] = {
         {"nodlay", "did you mean 'nodelay'?"}, {"device", "needs a value"}, {"ttl=300", "from 1 to 255"}, {"v6only=maybe", "yes or no"},

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <fstream>
 
+#include <mqueue.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -68,7 +70,7 @@ TEST_CASE("listening sockets are non-blocking, close-on-exec and know their addr
             REQUIRE(sockets->adjust(fd->get(), endpoint, {}));
             CHECK(sockets->connections(fd->get(), endpoint) == 0);
             CHECK(sockets->queue(fd->get(), endpoint)->waiting == 0);
-            sockets->remove_path(fd->get(), endpoint);
+            sockets->remove_path(fd->get(), endpoint, {});
             if (endpoint.path.starts_with("/")) CHECK(::access(endpoint.path.c_str(), F_OK) < 0);
         }
     }
@@ -140,7 +142,7 @@ TEST_CASE("a stale unix socket is replaced, a live one and anything else is not"
         auto other = sockets->listen(*Endpoint::parse((scheme == "unix:" ? "unix-dgram:" : "unix:") + (folder / "s")), {});
         CHECK_FALSE(other);
         CHECK(call_unix(endpoint));
-        sockets->remove_path(again->get(), endpoint);
+        sockets->remove_path(again->get(), endpoint, {});
     }
     const sys::UniqueFd file(::open((folder / "file").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     auto refused = sockets->listen(*Endpoint::parse("unix:" + folder / "file"), {});
@@ -160,10 +162,10 @@ TEST_CASE("a path that another socket took over is left alone", "[sys][sockets]"
     ::unlink(endpoint.path.c_str());
     auto second = sockets->listen(endpoint, {});
     REQUIRE(second);
-    sockets->remove_path(first->get(), endpoint);
+    sockets->remove_path(first->get(), endpoint, {});
     CHECK(call_unix(endpoint));
     CHECK_FALSE(sockets->adjust(first->get(), endpoint, {}));
-    sockets->remove_path(second->get(), endpoint);
+    sockets->remove_path(second->get(), endpoint, {});
     CHECK_FALSE(call_unix(endpoint));
 }
 
@@ -175,7 +177,7 @@ TEST_CASE("paths have the mode and owner that were asked for, folders are made",
     SocketOptions options;
     options.mode = 0666;
     options.dir_mode = 0751;
-    options.symlink = folder / "link";
+    options.symlinks = {folder / "link"};
     if (::geteuid() == 0) {
         options.owner = 12345;
         options.group = 23456;
@@ -291,9 +293,9 @@ TEST_CASE("what a program did to our socket is undone", "[sys][sockets]")
         auto anew = sockets->listen(endpoint, {});
         REQUIRE(anew);
         CHECK(call_unix(endpoint));
-        sockets->remove_path(dead->get(), endpoint);
+        sockets->remove_path(dead->get(), endpoint, {});
         CHECK(call_unix(endpoint));
-        sockets->remove_path(anew->get(), endpoint);
+        sockets->remove_path(anew->get(), endpoint, {});
     }
     Endpoint udp = any_port("udp:127.0.0.1:1");
     udp.port = port_of(sockets->listen(udp, {})->get());  // a port bound by number is kept
@@ -347,4 +349,75 @@ TEST_CASE("an address that no interface has is refused unless freebind is set", 
     options.freebind = true;
     CHECK(sockets->listen(any_port("tcp:203.0.113.77:1"), options));
     CHECK_FALSE(sockets->listen(any_port("tcp:[fe80::1%nosuchdev0]:1"), {}));
+}
+
+TEST_CASE("netlink, queues and files of the kernel wake a program", "[sys][sockets]")
+{
+    auto sockets = sys::kernel_sockets();
+    const auto open = [&](const std::string& text, const SocketOptions& options = {}) { return sockets->listen(*Endpoint::parse(text), options); };
+    const auto is_bound = [&](const sys::UniqueFd& fd, const std::string& text) { return sockets->is_bound_to(fd.get(), *Endpoint::parse(text)); };
+
+    auto netlink = open("netlink:route/1");
+    REQUIRE(netlink);
+    CHECK(is_bound(*netlink, "netlink:route/1"));
+    CHECK_FALSE(is_bound(*netlink, "netlink:route"));
+    CHECK_FALSE(is_bound(*netlink, "netlink:generic/1"));
+    CHECK(sockets->repair(netlink->get(), *Endpoint::parse("netlink:route/1"), {}).empty());
+
+    const std::string queue_name = "mqueue:/xsvd-test-" + std::to_string(::getpid());
+    SocketOptions options;
+    options.mode = 0640;
+    options.queue_length = 2;
+    options.message_size = 16;
+    if (auto queue = open(queue_name, options); queue || queue.error().code != ENOSYS) {
+        REQUIRE(queue);
+        CHECK(is_bound(*queue, queue_name));
+        const sys::UniqueFd sender(::mq_open(queue_name.substr(7).c_str(), O_WRONLY));
+        REQUIRE(sender);
+        CHECK_FALSE(sockets->has_arrival(queue->get()));
+        REQUIRE(::mq_send(sender.get(), "hello", 5, 0) == 0);
+        CHECK(sockets->has_arrival(queue->get()));
+        CHECK(sockets->discard_one(queue->get()));
+        CHECK_FALSE(sockets->discard_one(queue->get()));
+        sockets->remove_path(queue->get(), *Endpoint::parse(queue_name), options);
+        CHECK(::mq_open(queue_name.substr(7).c_str(), O_RDONLY) < 0);
+    }
+
+    auto file = open("file:/proc/self/mounts");
+    REQUIRE(file);
+    CHECK(is_bound(*file, "file:/proc/self/mounts"));
+    CHECK_FALSE(sockets->discard_one(file->get()));
+    TemporaryFolder folder;
+    std::ofstream(folder / "plain") << "x";
+    CHECK_THAT(open("file:" + (folder / "plain")).error().message, Catch::Contains("that tells of changes"));
+    CHECK_THAT(open("file:" + (folder / "none")).error().message, Catch::Contains("No such file"));
+}
+
+TEST_CASE("what the kernel lacks is one error", "[sys][sockets]")
+{
+    auto sockets = sys::kernel_sockets();
+    for (const std::string text : {"vsock:any:10022", "sctp:10023", "udplite:10024", "mptcp:10025"}) {
+        INFO(text);
+        const Endpoint endpoint = *Endpoint::parse(text);
+        const auto fd = sockets->listen(endpoint, {});
+        if (fd) CHECK(sockets->is_bound_to(fd->get(), endpoint));
+        else CHECK_THAT(fd.error().message, Catch::Contains(text) && Catch::Contains("this kernel has no such sockets"));
+    }
+}
+
+TEST_CASE("links to a path go with it, and keep_path leaves both", "[sys][sockets]")
+{
+    TemporaryFolder folder;
+    auto sockets = sys::kernel_sockets();
+    SocketOptions options;
+    options.symlinks = {folder / "one", folder / "two"};
+    const Endpoint endpoint = *Endpoint::parse("unix:" + (folder / "s"));
+    struct stat status{};
+    for (const bool keep : {true, false}) {
+        auto fd = sockets->listen(endpoint, options);
+        REQUIRE(fd);
+        options.keep_path = keep;
+        sockets->remove_path(fd->get(), endpoint, options);
+        for (const char* name : {"s", "one", "two"}) CHECK((::lstat((folder / name).c_str(), &status) == 0) == keep);
+    }
 }
