@@ -159,7 +159,10 @@ XSV_IN_CHILD void Child::execute() noexcept
     const ChildPlan& plan = prepared_.plan_;
     ChildVariables& variables = prepared_.variables_;
     variables.clear();
-    if (plan.connection_environment && plan.listener >= 0) variables.add_connection(report_.peer, path_);
+    if (plan.connection_environment && plan.listener >= 0) {
+        variables.add_connection(report_.peer, path_);
+        if (!plan.connection_targets.empty()) variables.add_cookie(plan.connection_targets.front());
+    }
     if (plan.listen_pid) variables.add_listen_pid(static_cast<int>(call(SYS_getpid)));
     if (plan.watchdog_pid) variables.add_watchdog_pid(static_cast<int>(call(SYS_getpid)));
     char** envp = prepared_.envp_.data() + ChildVariables::kMost;

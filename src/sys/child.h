@@ -37,7 +37,8 @@ public:
     static bool is_ours(const std::string& variable, bool connection, bool listen_pid, bool watchdog_pid = false);
 
     void add_connection(const Peer& peer, const char* path) noexcept;  ///< `path`: of a unix caller, or null
-    void add_listen_pid(int pid) noexcept;
+    void add_cookie(int connection) noexcept;
+    void add_listen_pid(int pid) noexcept;    ///< and LISTEN_PIDFDID, where the kernel has such numbers
     void add_watchdog_pid(int pid) noexcept;
     std::size_t count() const noexcept { return count_; }
     char* operator[](std::size_t index) noexcept { return slots_[index].data(); }

@@ -4,6 +4,11 @@
 #include <algorithm>
 #include <string_view>
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
 #include "sys/child.h"
 
 namespace xsv::sys {
@@ -13,7 +18,8 @@ constexpr std::string_view kConnectionNames[] = {
     "PROTO", "REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST", "TCPREMOTEIP", "TCPREMOTEPORT", "TCPLOCALIP", "TCPLOCALPORT",
     "TCPREMOTEHOST", "TCPLOCALHOST", "TCPREMOTEINFO", "IPCREMOTEPID", "IPCREMOTEEUID", "IPCREMOTEEGID", "IPCREMOTEPATH", "SO_COOKIE",
 };
-constexpr std::string_view kListenNames[] = {"LISTEN_PID"};
+constexpr std::string_view kListenNames[] = {"LISTEN_PID", "LISTEN_PIDFDID"};
+constexpr long kPidFileSystem = 0x50494446;
 
 template <std::size_t N>
 bool is_among(std::string_view name, const std::string_view (&names)[N])
@@ -137,9 +143,24 @@ XSV_IN_CHILD void ChildVariables::add_connection(const Peer& peer, const char* p
     add_number("TCPLOCALPORT", peer.local_port);
 }
 
+XSV_IN_CHILD void ChildVariables::add_cookie(int connection) noexcept
+{
+    std::uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    if (call(SYS_getsockopt, connection, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0) Writer(*this, "SO_COOKIE").number(cookie);
+}
+
 XSV_IN_CHILD void ChildVariables::add_listen_pid(int pid) noexcept
 {
     Writer(*this, "LISTEN_PID").number(static_cast<unsigned long>(pid));
+    // Since Linux 6.9 the inode of a pidfd is one process's for ever, which its number is not.
+    const long pidfd = call(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0) return;
+    struct statfs system;
+    struct statx status;
+    const bool is_unique = call(SYS_fstatfs, pidfd, &system) == 0 && static_cast<long>(system.f_type) == kPidFileSystem;
+    if (is_unique && call(SYS_statx, pidfd, "", AT_EMPTY_PATH, STATX_INO, &status) == 0) Writer(*this, "LISTEN_PIDFDID").number(status.stx_ino);
+    call(SYS_close, pidfd);
 }
 
 XSV_IN_CHILD void ChildVariables::add_watchdog_pid(int pid) noexcept

@@ -19,13 +19,17 @@ using sys::ChildStep;
 
 namespace {
 
-/// Only the variables that were not in the plan.
+/// Only the variables that were not in the plan, without the connection's cookie, which must be there.
 std::vector<std::string> added(const json& environment)
 {
     std::vector<std::string> names;
+    bool has_cookie = false;
     for (const auto& item : environment) {
-        if (item != "A=1") names.push_back(item);
+        const std::string variable = item;
+        if (variable.starts_with("SO_COOKIE=") && std::stoul(variable.substr(10)) > 0) has_cookie = true;
+        else if (variable != "A=1") names.push_back(variable);
     }
+    CHECK(has_cookie);
     std::sort(names.begin(), names.end());
     return names;
 }

@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "unit/sys/spawn_help.h"
 
@@ -312,10 +313,17 @@ TEST_CASE("LISTEN_PID is the program's own pid, whatever was inherited", "[sys][
         SharedReport report;
         ChildPlan plan = probe_plan(out.writer.get());
         if (form.copies) change_identity(plan);
-        plan.environment = {"LISTEN_PID=1", "LISTEN_FDS=1"};
+        plan.environment = {"LISTEN_PID=1", "LISTEN_PIDFDID=7", "LISTEN_FDS=1"};
         plan.listen_pid = true;
         const ProbeRun run = run_probe(*processes, std::move(plan), out, report);
-        CHECK(run.seen["env"] == json({"LISTEN_PID=" + std::to_string(run.child.pid), "LISTEN_FDS=1"}));
+        json expected = {"LISTEN_PID=" + std::to_string(run.child.pid), "LISTEN_FDS=1"};
+        // On old kernels all pidfds have one inode, and nothing is said.
+        struct statfs system{};
+        struct stat status{};
+        REQUIRE(::fstatfs(run.child.pidfd.get(), &system) == 0);
+        REQUIRE(::fstat(run.child.pidfd.get(), &status) == 0);
+        if (system.f_type == 0x50494446) expected.insert(expected.begin(), "LISTEN_PIDFDID=" + std::to_string(status.st_ino));
+        CHECK(run.seen["env"] == expected);
     }
 }
 
