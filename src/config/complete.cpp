@@ -17,7 +17,7 @@ public:
 
     void run(const DaemonSpec& daemon, const Surroundings& surroundings)
     {
-        if (!section_.has("command"))
+        if (!section_.has("command") && !spec_.proxy)
             report_.mistake(section_.place, section_.name, "",
                             fmt::format("program section {} does not specify a command", section_.name));
         command();
@@ -28,6 +28,7 @@ public:
         if (!spec_.sockets.endpoints.empty()) sockets();
         ready();
         ports();
+        if (spec_.proxy) proxy();
         output(daemon);
         if (spec_.listener) listener();
     }
@@ -51,6 +52,7 @@ private:
     void command()
     {
         if (const auto builtin = builtin_name(spec_.exec.command)) return check_builtin(*builtin);
+        if (spec_.proxy && spec_.exec.command.empty()) return;
         const auto words = shell_words(spec_.exec.command);
         if (words) return;
         warn("command", fmt::format("{}, so it will not start (a ';' after a blank begins a comment, also between quotes): {}",
@@ -200,6 +202,29 @@ private:
             if (rpc) endpoint.label = fmt::format("{}/{}-{}", rpc->number, rpc->first, rpc->last);
             else mistake("socket", fmt::format("'{}': expected a port from 1 to 65535, got 0; any free one is possible with rpc only", endpoint.text()));
         }
+    }
+
+    void proxy()
+    {
+        const Activation activation = spec_.exec.activation;
+        const bool has_command = !spec_.exec.command.empty();
+        if (spec_.sockets.endpoints.empty() && !section_.has("socket")) mistake("proxy_to", "needs a 'socket'");
+        if (activation == Activation::PerConnection && has_command)
+            mistake("proxy_to", "with activation = per_connection it takes the place of 'command'");
+        if (activation == Activation::Always && !has_command && !spec_.sockets.endpoints.empty())
+            mistake("activation", "always needs a 'command'");
+        if (has_command && builtin_name(spec_.exec.command)) mistake("proxy_to", "a built-in service accepts its callers itself");
+        if (const IniKey* numprocs = section_.find("numprocs"); numprocs != nullptr && parse_integer(numprocs->value).value_or(1) > 1 && activation == Activation::Always)
+            mistake("numprocs", "expected 1 with proxy_to: the target is one");
+        const auto target = sys::Endpoint::parse(spec_.proxy->target);
+        const sys::SocketType type = target ? target->type : sys::SocketType::Stream;
+        for (const sys::Endpoint& endpoint : spec_.sockets.endpoints)
+            if (endpoint.type != type || (type == sys::SocketType::Datagram && endpoint.family == sys::Family::Unix))
+                mistake("proxy_to", fmt::format("{} cannot be forwarded to {}", endpoint.text(), spec_.proxy->target));
+        if (type == sys::SocketType::Datagram && spec_.proxy->protocol != Proxy::Protocol::None)
+            mistake("proxy_protocol", "is for connections, not for datagrams");
+        if (section_.has("socket_pass")) warn("socket_pass", "has no effect with proxy_to: the program gets no socket");
+        if (activation == Activation::PerConnection) spec_.exec.socket_pass = SocketPass::Stdio;
     }
 
     void output(const DaemonSpec& daemon)

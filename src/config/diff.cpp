@@ -54,12 +54,12 @@ Change compare(const Known& before, const Known& after)
     Change change;
     change.namespec = b.namespec();
     change.exec = canonical(a.exec) != canonical(b.exec) || a.ready != b.ready || a.broken != b.broken || a.program != b.program ||
-                  a.listener.has_value() != b.listener.has_value();
+                  a.listener.has_value() != b.listener.has_value() || a.proxy.has_value() != b.proxy.has_value();
     change.sockets = a.sockets != b.sockets;
     change.output = canonical(a.output) != canonical(b.output);
     change.policy = canonical(a.policy, a.sockets) != canonical(b.policy, b.sockets) ||
                     before.group_priority != after.group_priority || a.listener != b.listener ||
-                    a.restarts != b.restarts || a.hooks != b.hooks;
+                    a.restarts != b.restarts || a.hooks != b.hooks || a.proxy != b.proxy;
     return change;
 }
 

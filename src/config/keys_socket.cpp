@@ -98,9 +98,40 @@ Status set_backlog(S& spec, const std::string& text, const Setting&)
     return {};
 }
 
-Status refuse(S&, const std::string&, const Setting& setting)
+/// A host's name is looked up here, once: the forwarder never waits for an answer of that kind.
+Result<sys::Endpoint> parse_target(const std::string& text, const Surroundings& surroundings)
 {
-    return fail("'{}' is not supported by this version", setting.key);
+    auto endpoint = sys::Endpoint::parse(text);
+    const auto first = text.find(':'), last = text.rfind(':');
+    if (endpoint || first == last || (!text.starts_with("tcp") && !text.starts_with("udp"))) return endpoint;
+    const std::string host = text.substr(first + 1, last - first - 1);
+    if (host.empty() || host.find_first_not_of("0123456789.") == std::string::npos || host.find_first_of("[]:*%/") != std::string::npos) return endpoint;
+    const auto address = surroundings.address(host);
+    if (!address) return tl::unexpected<Error>(address.error());
+    return sys::Endpoint::parse(text.substr(0, first + 1) + *address + text.substr(last));
+}
+
+Status set_proxy_to(S& spec, const std::string& text, const Setting& setting)
+{
+    const auto endpoint = parse_target(std::string(text::trim(text)), setting.surroundings);
+    if (!endpoint) return tl::unexpected<Error>(endpoint.error());
+    const bool is_unix = endpoint->family == sys::Family::Unix;
+    if (endpoint->type != sys::SocketType::Stream && (is_unix || endpoint->type != sys::SocketType::Datagram))
+        return fail("expected tcp:, udp: or unix:, got '{}'", text);
+    if (!is_unix && endpoint->port == 0) return fail("'{}' needs a port", text);
+    spec.proxy.emplace().target = endpoint->text();
+    return {};
+}
+
+constexpr Word<Proxy::Protocol> kProtocols[] = {{"v1", Proxy::Protocol::V1}, {"v2", Proxy::Protocol::V2}};
+
+Status set_proxy_protocol(S& spec, const std::string& text, const Setting&)
+{
+    const auto protocol = parse_word(kProtocols, text);
+    if (!protocol) return tl::unexpected<Error>(protocol.error());
+    if (!spec.proxy) return fail("needs 'proxy_to' beside it");
+    spec.proxy->protocol = *protocol;
+    return {};
 }
 
 // activation and socket_pass have defaults that depend on other keys: program.cpp.
@@ -145,7 +176,9 @@ constexpr Directive<S> kSocketKeys[] = {
     {"refusal", set_paths<&S::policy, &Policy::refusal>, "paths", "", "files sent to callers that are refused"},
     {"connection_log", set_word<kLogs, &S::policy, &Policy::connection_log>, "none, end or both", "end",
      "log lines for each connection"},
-    {"proxy_to", refuse, "", "", "not supported by this version"},
+    {"proxy_to", set_proxy_to, "an endpoint such as tcp:127.0.0.1:8080, unix:/run/x.sock, udp:10.0.0.1:53", "",
+     "where callers are forwarded to; the program is started for them and gets no socket"},
+    {"proxy_protocol", set_proxy_protocol, "v1 or v2", "", "tell the target with PROXY protocol who the caller is"},
 };
 
 constexpr Directive<S> kFcgiKeys[] = {

@@ -116,6 +116,10 @@ std::uint64_t last_of(LogSink::Kind)
 {
     return static_cast<std::uint64_t>(LogSink::Kind::Auto);
 }
+std::uint64_t last_of(Proxy::Protocol)
+{
+    return static_cast<std::uint64_t>(Proxy::Protocol::V2);
+}
 std::uint64_t last_of(ServerSpec::Kind)
 {
     return static_cast<std::uint64_t>(ServerSpec::Kind::Inet);
@@ -239,10 +243,17 @@ void fields(A& archive, Hooks& value)
 }
 
 template <class A>
+void fields(A& archive, Proxy& value)
+{
+    auto& [target, protocol] = value;
+    archive(target, protocol);
+}
+
+template <class A>
 void fields(A& archive, ServiceSpec& value)
 {
-    auto& [name, group, program, place, broken, exec, sockets, output, policy, listener, ready, restarts, hooks] = value;
-    archive(name, group, program, place, broken, exec, sockets, output, policy, listener, ready, restarts, hooks);
+    auto& [name, group, program, place, broken, exec, sockets, output, policy, listener, ready, restarts, hooks, proxy] = value;
+    archive(name, group, program, place, broken, exec, sockets, output, policy, listener, ready, restarts, hooks, proxy);
 }
 
 template <class A>

@@ -204,6 +204,14 @@ struct Listener {
     bool operator==(const Listener&) const = default;
 };
 
+/// proxy_to: connections are forwarded, and the program behind gets no socket. Takes effect at once.
+struct Proxy {
+    enum class Protocol : std::uint8_t { None, V1, V2 };
+    std::string target;                      ///< an endpoint
+    Protocol protocol = Protocol::None;
+    bool operator==(const Proxy&) const = default;
+};
+
 /// One row of `status`: one process, or one per-connection program.
 struct ServiceSpec {
     std::string name;          ///< process name
@@ -219,6 +227,7 @@ struct ServiceSpec {
     Ready ready;
     Restarts restarts;
     Hooks hooks;
+    std::optional<Proxy> proxy;
     /// "group:name", or the name alone when both are equal.
     std::string namespec() const { return group == name ? name : group + ":" + name; }
     bool operator==(const ServiceSpec&) const = default;

@@ -114,7 +114,7 @@ void encode_info(Encoder& out, const Service& service, std::int64_t now, const e
         number_member(out, "xsv_stored", service.notices().stored());
     }
     if (!has_sockets) return;
-    number_member(out, "xsv_connections", service.handlers().count());
+    number_member(out, "xsv_connections", service.handlers().count() + service.forwarded());
     text_member(out, "xsv_paused", service.handlers().paused());
 }
 
@@ -292,7 +292,7 @@ void Control::show(const Params& params, Reply reply)
             {"pid", static_cast<std::int64_t>(live_pid(service->state()).value_or(0))},
             {"uptime", service->supervisor_state() == SupervisorState::Running ? now - started(*service) : 0},
             {"sockets", sockets},
-            {"connections", service->handlers().count()},
+            {"connections", service->handlers().count() + service->forwarded()},
             {"callers", callers},
             {"accepted", static_cast<std::int64_t>(service->slot().accepted)},
             {"refused", static_cast<std::int64_t>(service->slot().refused)},

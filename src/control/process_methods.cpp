@@ -123,7 +123,8 @@ void Control::start_one(Service& service, bool wait, const Reply& reply)
     }
     // The command is looked at before the state: a running program whose file is gone answers so.
     const config::Exec& exec = service.spec().exec;
-    if (auto program = config::resolve_command(exec.command, exec.environment); !config::builtin_name(exec.command) && !program) {
+    const bool is_ours = config::builtin_name(exec.command) || (service.spec().proxy && exec.command.empty());
+    if (auto program = config::resolve_command(exec.command, exec.environment); !is_ours && !program) {
         const bool missing = program.error().code == ENOENT;
         return refuse(reply, missing ? FaultCode::NoFile : FaultCode::NotExecutable, program.error().message);
     }

@@ -97,6 +97,7 @@ void Daemon::wire_together()
     surroundings.nofile_soft = static_cast<rlim_t>(std::max(original_file_limit(), config_.daemon.minfds));
     if (as_supervisord_) surroundings.name = "supervisord";
     surroundings.server_url = server_url();
+    context_->fronts = &forwarder_link_;
     surroundings.libexec = directory_of_executable();
     if (::geteuid() == 0) {
         if (auto found = sys::helper_user()) surroundings.helper_user = std::move(*found);
@@ -158,14 +159,19 @@ std::optional<int> Daemon::open_servers()
     return std::nullopt;
 }
 
+std::optional<std::uint32_t> Daemon::helper_slot(std::string_view name)
+{
+    std::optional<std::uint32_t> found;
+    table_->for_each([&](std::uint32_t index, engine::Slot& slot) {
+        if (slot.kind == engine::SlotKind::Helper && slot.name_text() == name) found = index;
+    });
+    return found;
+}
+
 void Daemon::start_helpers()
 {
     const std::string& folder = context_->surroundings.libexec;
-    std::optional<std::uint32_t> scribe_slot, web_slot;
-    table_->for_each([&](std::uint32_t index, engine::Slot& slot) {
-        if (slot.kind != engine::SlotKind::Helper) return;
-        (slot.name_text() == "scribe" ? scribe_slot : web_slot) = index;
-    });
+    const auto scribe_slot = helper_slot("scribe"), web_slot = helper_slot("web");
     scribe_ = std::make_unique<engine::Helper>(
         *context_, engine::Helper::Settings{"scribe", folder + "/xsvd-scribe", {}, true, true},
         [this] { scribe_link_.greet([this] { engine_->tell_sinks(); }); },
@@ -175,8 +181,17 @@ void Daemon::start_helpers()
         *context_, engine::Helper::Settings{"web", folder + "/xsvd-web", context_->surroundings.helper_user, false}, [this] { web_link_->greet(); },
         [this](const wire::Value& message, sys::UniqueFd fd) { web_link_->on_message(message, std::move(fd)); });
     web_link_->attach(*web_);
+    forwarder_ = std::make_unique<engine::Helper>(
+        *context_, engine::Helper::Settings{"proxy", folder + "/xsvd-proxy", context_->surroundings.helper_user, false},
+        [this] { forwarder_link_.greet(); }, [this](const wire::Value& message, sys::UniqueFd) { forwarder_link_.on_message(message); });
     scribe_->start(scribe_slot);
     web_->start(web_slot);
+}
+
+/// Only where something is forwarded; and after the services are back, so that it is told of all of them.
+void Daemon::start_forwarder(std::optional<std::uint32_t> slot)
+{
+    if (!std::exchange(forwards_, true)) forwarder_->start(slot);
 }
 
 int Daemon::serve(const std::vector<int>& signals)
@@ -196,6 +211,9 @@ int Daemon::serve(const std::vector<int>& signals)
         log::info("supervisord started with pid {}", ::getppid());
         engine_->start(std::move(services));
     }
+    const auto find = [this](const std::string& name) { return engine_->find(name); };
+    forwarder_link_.attach(*forwarder_, find, [this] { start_forwarder({}); });
+    if (const auto slot = helper_slot("proxy"); slot || forwarder_link_.is_wanted()) start_forwarder(slot);
     ::malloc_trim(0);
     for (auto& [key, fd] : inherited_.rest()) guardian_.drop(key);
     inherited_.rest().clear();
@@ -220,7 +238,7 @@ int Daemon::serve(const std::vector<int>& signals)
 
 void Daemon::on_other_exit(const engine::ChildExit& exit, std::optional<std::uint32_t> slot)
 {
-    for (engine::Helper* helper : {scribe_.get(), web_.get()})
+    for (engine::Helper* helper : {scribe_.get(), web_.get(), forwarder_.get()})
         if (slot && helper != nullptr && helper->slot() == slot) return helper->on_exit(exit);
     if (!slot && rpc_link_->owns(exit.pid)) return;
     if (!slot) log::info("reaped unknown pid {} ({})", exit.pid, engine::describe({exit.code, exit.status}));
@@ -283,7 +301,7 @@ void Daemon::restart()
 
 void Daemon::finish(int exit_code)
 {
-    rpc_link_->when_idle([this, exit_code] { finish_helpers(exit_code); });
+    rpc_link_->when_idle([this, exit_code] { forwarder_->shutdown([this, exit_code] { finish_helpers(exit_code); }); });
 }
 
 void Daemon::finish_helpers(int exit_code)

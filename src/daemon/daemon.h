@@ -7,6 +7,7 @@
 #include "control/web_link.h"
 #include "daemon/options.h"
 #include "engine/engine.h"
+#include "engine/forwarder_link.h"
 #include "engine/guardian_link.h"
 #include "engine/helper.h"
 #include "engine/rpc_link.h"
@@ -34,7 +35,9 @@ private:
     Status become_writer_of(int record);
     void wire_together();
     std::optional<int> open_servers();
+    std::optional<std::uint32_t> helper_slot(std::string_view name);
     void start_helpers();
+    void start_forwarder(std::optional<std::uint32_t> slot);
     void on_signal(int signal);
     void on_other_exit(const engine::ChildExit& exit, std::optional<std::uint32_t> slot);
     void shutdown(int exit_code);
@@ -70,13 +73,15 @@ private:
     engine::Inherited inherited_;
     engine::PidIndex pids_;
     engine::ScribeLink scribe_link_;
+    engine::ForwarderLink forwarder_link_;
     std::unique_ptr<net::SocketTable> socket_table_;
     std::unique_ptr<engine::Context> context_;
     std::unique_ptr<engine::RpcLink> rpc_link_;
     std::unique_ptr<engine::Engine> engine_;
     std::unique_ptr<control::Control> control_;
     std::unique_ptr<control::WebLink> web_link_;
-    std::unique_ptr<engine::Helper> scribe_, web_;
+    std::unique_ptr<engine::Helper> scribe_, web_, forwarder_;
+    bool forwards_ = false;                      ///< the forwarder was started
     std::vector<net::SocketPtr> kept_sockets_;   ///< open through a restart
     event::WatchPtr hold_timer_;
 };

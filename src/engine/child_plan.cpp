@@ -122,6 +122,14 @@ Status lower_rights(sys::ChildPlan& plan, const Surroundings& surroundings)
     return {};
 }
 
+/// Of one connection.
+config::Program forwarder(const config::Proxy& proxy, const Surroundings& surroundings)
+{
+    config::Program program{surroundings.libexec + "/xsvd-proxy", {"xsvd-proxy", proxy.target}};
+    if (proxy.protocol != config::Proxy::Protocol::None) program.argv.push_back(proxy.protocol == config::Proxy::Protocol::V1 ? "v1" : "v2");
+    return program;
+}
+
 }  // namespace
 
 Environment inheritable_environment(char** environment)
@@ -146,8 +154,10 @@ Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundin
     auto environment = make_environment(spec, surroundings);
     if (!environment) return tl::unexpected(std::move(environment).error());
     const auto builtin = config::builtin_name(spec.exec.command);
-    auto program = builtin ? config::Program{surroundings.libexec + "/xsvd-builtin", {"xsvd-builtin", *builtin}}
-                           : config::resolve_command(spec.exec.command, *environment);
+    const bool forwards = spec.proxy && listener != nullptr;
+    auto program = builtin    ? config::Program{surroundings.libexec + "/xsvd-builtin", {"xsvd-builtin", *builtin}}
+                   : forwards ? forwarder(*spec.proxy, surroundings)
+                              : config::resolve_command(spec.exec.command, *environment);
     if (!program) return tl::unexpected(std::move(program).error());
 
     sys::ChildPlan plan;
@@ -183,7 +193,7 @@ Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundin
     plan.uid = spec.exec.uid;
     plan.gid = spec.exec.gid;
     plan.groups = spec.exec.groups;
-    if (builtin)
+    if (builtin || forwards)
         if (auto lowered = lower_rights(plan, surroundings); !lowered) return tl::unexpected(std::move(lowered).error());
     plan.nice = spec.exec.nice;
     plan.umask = spec.exec.umask;

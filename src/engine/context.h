@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "engine/child_plan.h"
 #include "engine/deny_list.h"
@@ -34,6 +35,20 @@ class RpcRegistry {
 public:
     virtual ~RpcRegistry() = default;
     virtual void want(const std::string& service, RpcEntry entry) = 0;
+};
+
+/// Sockets whose callers are forwarded (proxy_to), as the engine sees the one who does it.
+class Fronts {
+public:
+    virtual ~Fronts() = default;
+    /// These sockets are the service's; the same again changes settings, sockets and state.
+    virtual void open(const config::ServiceSpec& spec, const std::vector<net::SocketPtr>& sockets, const char* state) = 0;
+    /// "up": callers are forwarded. "await": nobody is behind, the first caller is reported by Service::on_demand(). "down":
+    /// callers wait.
+    virtual void set(const std::string& namespec, const char* state) = 0;
+    /// Asks for "down" if nobody is connected; the answer comes to Service::on_paused().
+    virtual void pause(const std::string& namespec) = 0;
+    virtual void close(const std::string& namespec) = 0;
 };
 
 /// Descriptors that came back from the guardian, until somebody claims them by key.
@@ -81,6 +96,7 @@ struct Context {
     std::function<void(Service&)> resumed{};   ///< a former engine's state was read again, nothing was drawn from it yet
     DenyList* deny_list = nullptr;           ///< null where no engine is: `xsvctl run`
     RpcRegistry* rpc = nullptr;              ///< absent in tests
+    Fronts* fronts = nullptr;                ///< tests may do without
     int highest_fd = 0;                      ///< the number the last new descriptor got: what is below it is taken
 };
 

@@ -122,6 +122,7 @@ Result<bool> Service::send_signal(int signal)
 
 void Service::vanish()
 {
+    if (context_.fronts != nullptr) context_.fronts->close(spec_.namespec());
     watches_.clear();
     sockets_.clear();
     let_sockets_go();
@@ -152,6 +153,7 @@ void Service::enter(State state)
     if (!std::holds_alternative<Starting>(state_) && !std::holds_alternative<Running>(state_)) idle_timer_.reset();
     if (!std::holds_alternative<Stopping>(state_)) stop_report_.reset();
     notices_->entered(state_);
+    if (is_forwarded() && context_.fronts != nullptr) context_.fronts->set(spec_.namespec(), front_state());
     publish();
 }
 
@@ -255,7 +257,7 @@ Status Service::make_ready()
     if (!ends) return tl::unexpected(std::move(ends).error());
     auto extras = notices_->prepare();
     if (!extras) return tl::unexpected(std::move(extras).error());
-    auto plan = make_child_plan(spec_, context_.surroundings, sockets_, ends->streams(), nullptr, *extras);
+    auto plan = make_child_plan(spec_, context_.surroundings, is_forwarded() ? std::vector<net::SocketPtr>() : sockets_, ends->streams(), nullptr, *extras);
     if (!plan) return tl::unexpected(std::move(plan).error());
     ready_ = ServiceStreams::ReadyChild{context_.processes.prepare(std::move(*plan)), std::move(*ends)};
     return {};
@@ -267,6 +269,8 @@ Status Service::prepare_sockets()
         perform(OpenSockets{});
         if (sockets_.size() < socket_plan(spec_).size()) return fail("{}", std::string(reason()));
     }
+    answered_ = false;
+    if (is_forwarded()) return {};
     waiting_at_start_ = waiting_callers();
     for (const net::SocketPtr& socket : sockets_) {  // the open file is shared: the last program may have changed it
         const bool others_run = policy_.activation == config::Activation::Always && socket.use_count() > 1;
@@ -318,7 +322,10 @@ void Service::on_exit(const ChildExit& exit)
     consuming_exit_ = true;
     ended_streams_ = streams_.tell_end(spec_);
     bool demand = false, progress = false;
-    if (policy_.activation == config::Activation::OnDemand) {
+    if (is_forwarded()) {
+        progress = answered_;
+        demand = !answered_ || waiting_callers() > 0;  // somebody had asked for it
+    } else if (policy_.activation == config::Activation::OnDemand) {
         for (const net::SocketPtr& socket : sockets_) {
             const std::string told = context_.sockets.repair(socket->fd.get(), socket->endpoint, socket->options);
             if (!told.empty()) log::warn("{} (pid {}) {}", spec_.namespec(), exit.pid, told);
@@ -413,6 +420,7 @@ void Service::perform(const OpenSockets&)
     sockets_ = std::move(opened);
     tell_rpcbind();
     ready_.reset();
+    open_fronts();
     if (all) {
         if (open_failures_ > 0) log::info("{}: listening on all its sockets now", spec_.namespec()), place().set_reason({});
         open_failures_ = 0;
@@ -439,6 +447,7 @@ void Service::close_sockets()
     perform(IgnoreDemand{});
     socket_timer_.reset();
     open_failures_ = 0;
+    if (context_.fronts != nullptr) context_.fronts->close(spec_.namespec());
     if (std::exchange(place().opened_wall, 0) != 0) place().stopped_wall = wall_seconds();
     if (std::exchange(keeps_sockets_, false)) kept_sockets_ = sockets_;
     sockets_.clear();
@@ -455,6 +464,7 @@ void Service::perform(const AwaitDemand&)
 {
     watches_.clear();
     awaiting_ = true;
+    if (is_forwarded()) return;  // the forwarder looks, and says so
     if (is_per_connection()) handlers_->serve_kept_caller();
     for (const net::SocketPtr& socket : sockets_) {
         if (is_per_connection())
@@ -495,12 +505,58 @@ void Service::check_idle()
 {
     const Time now = context_.loop.now();
     int connections = waiting_callers();
+    if (is_forwarded()) {
+        if (connections > 0 || forwarded_ > 0) busy_ = now;
+        else if (now - busy_ >= *spec_.policy.idle_time && context_.fronts != nullptr) context_.fronts->pause(spec_.namespec());
+        return;
+    }
     for (const net::SocketPtr& socket : sockets_) {
         auto counted = context_.sockets.connections(socket->fd.get(), socket->endpoint);
         connections += counted ? *counted : 1;  // when the kernel does not tell, nobody is stopped
     }
     if (connections > 0) busy_ = now;
     else if (now - busy_ >= *spec_.policy.idle_time) hand(Idle{now});
+}
+
+// ---- forwarded callers --------------------------------------------------------------------------------------------
+
+const char* Service::front_state() const
+{
+    if (std::holds_alternative<Listening>(state_)) return spec_.exec.command.empty() ? "up" : "await";
+    return std::holds_alternative<Starting>(state_) || std::holds_alternative<Running>(state_) ? "up" : "down";
+}
+
+void Service::open_fronts()
+{
+    if (context_.fronts == nullptr || !is_forwarded()) return;
+    // The forwarder must never wait in accept, whoever had the socket before.
+    for (const net::SocketPtr& socket : sockets_)
+        if (auto set = context_.sockets.set_nonblocking(socket->fd.get(), true); !set) log::error("{}: {}", spec_.namespec(), set.error().message);
+    context_.fronts->open(spec_, sockets_, front_state());
+}
+
+void Service::on_demand()
+{
+    if (is_forwarded() && std::holds_alternative<Listening>(state_) && !spec_.exec.command.empty()) hand(Demand{context_.loop.now()});
+}
+
+void Service::on_paused(std::int64_t connections)
+{
+    if (connections > 0) {
+        busy_ = context_.loop.now();
+        return;
+    }
+    const bool is_up = std::holds_alternative<Starting>(state_) || std::holds_alternative<Running>(state_);
+    if (is_up && idle_timer_ != nullptr) hand(Idle{context_.loop.now()});
+    else if (context_.fronts != nullptr) context_.fronts->set(spec_.namespec(), front_state());
+}
+
+void Service::on_forwarded(std::int64_t connections, std::int64_t accepted, std::int64_t refused)
+{
+    forwarded_ = connections;
+    place().accepted += static_cast<std::uint64_t>(accepted);
+    place().refused += static_cast<std::uint64_t>(refused);
+    if (connections > 0 || accepted > 0) busy_ = context_.loop.now();
 }
 
 }  // namespace xsv::engine

@@ -58,6 +58,13 @@ public:
 
     /// Sockets that are there for the whole life of the service; a failed bind is tried again until it works.
     void open_standing();
+    // What the forwarder says of a service with proxy_to.
+    void on_demand();                                   ///< a caller waits, and no program is there
+    void on_answered() { answered_ = true; }            ///< the program has taken a connection
+    void on_paused(std::int64_t connections);           ///< nobody is forwarded any more, if this is 0
+    void on_forwarded(std::int64_t connections, std::int64_t accepted, std::int64_t refused);
+    std::int64_t forwarded() const { return forwarded_; }
+
     /// Recovery: the slot says what was; sockets and the process are taken over, timers set.
     void recover();
     void on_exit(const ChildExit& exit);
@@ -110,6 +117,9 @@ private:
     void take_over_process();
     void change_activation();
     void retry_sockets();
+    bool is_forwarded() const { return spec_.proxy && !is_per_connection(); }
+    const char* front_state() const;
+    void open_fronts();
     void let_sockets_go();
     void close_sockets();
     void tell_rpcbind();
@@ -136,6 +146,8 @@ private:
     std::vector<std::function<bool(Service&)>> waiters_;
     std::unique_ptr<Handlers> handlers_;
     std::unique_ptr<Notices> notices_;
+    std::int64_t forwarded_ = 0;           ///< connections that are being forwarded
+    bool answered_ = false;                ///< proxy_to: the process has taken a connection
     bool keeps_sockets_ = false;
     std::vector<net::SocketPtr> kept_sockets_;
     event::WatchPtr timer_, socket_timer_, idle_timer_, kept_timer_, stop_report_;

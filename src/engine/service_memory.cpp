@@ -145,9 +145,12 @@ void Service::apply(config::ServiceSpec spec, std::vector<net::SocketPtr> socket
         if (awaiting) perform(AwaitDemand{});
     }
     tell_rpcbind();
+    const bool was_forwarded = before.proxy && before.exec.activation != config::Activation::PerConnection;
+    if (was_forwarded && !is_forwarded() && context_.fronts != nullptr) context_.fronts->close(before.namespec()), forwarded_ = 0;
+    if (holds_sockets() && is_forwarded()) open_fronts();
     if (before.sockets.standing && !holds_sockets()) close_sockets();
     if (before.exec.activation != spec_.exec.activation) change_activation();
-    else if (!is_per_connection() && (before.exec != spec_.exec || before.ready != spec_.ready || other_sockets || before.listener.has_value() != spec_.listener.has_value())) restart();
+    else if (!is_per_connection() && (before.exec != spec_.exec || before.ready != spec_.ready || (other_sockets && !is_forwarded()) || was_forwarded != is_forwarded() || before.listener.has_value() != spec_.listener.has_value())) restart();
     if (before.policy.idle_time != spec_.policy.idle_time) {
         idle_timer_.reset();
         if (policy_.activation == config::Activation::OnDemand) watch_idle();

@@ -46,6 +46,21 @@
 ///                     While the engine does not take these, the pipes of such sinks are left alone: nothing is thrown away.
 ///                     What a killed engine has not taken, the next one finds in the channel; what a killed scribe had in hand,
 ///                     the next one finds in the memory (scribe/ledger.h).
+///
+/// engine <-> proxy (the forwarder)
+///   engine -> proxy {type:"hello", generation}               followed by every service, then "ready": others are dropped
+///   engine -> proxy {type:"service", name, target, protocol:""|"v1"|"v2", program:bool, start_timeout, flow_time (ms),
+///                    log_begin:bool, log_end:bool}            followed by its sockets and its state
+///   engine -> proxy {type:"socket", name, socket} + the listening or datagram socket
+///   engine -> proxy {type:"state", name, state:"up"|"await"|"down"}   sockets that were not named since "service" are dropped
+///   engine -> proxy {type:"pause", name}                     "down", if nobody is connected
+///   engine -> proxy {type:"drop", name} {type:"ready"} {type:"shutdown"}
+///   proxy -> engine {type:"demand", name}                    a caller waits in state "await"
+///   proxy -> engine {type:"answered", name}                  the program has taken a connection since it is "up"
+///   proxy -> engine {type:"paused", name, connections:int}   0: it is "down" now
+///   proxy -> engine {type:"counts", name, connections, accepted, refused}   of the last two since they were told last
+///   proxy -> engine {type:"connections", rows:[{name, peer} or {name, peer, seconds, in, out, failed}]}   begun, or ended
+///   proxy -> engine {type:"log", level:int, line}
 
 namespace xsv::wire {
 

@@ -154,13 +154,12 @@ TEST_CASE("what does not go together is said plainly", "[config][load]")
     CHECK(mistakes_of(kRun + "nice=20\nmax_instances=-1\n").size() == 2);
 }
 
-TEST_CASE("features to come are refused by name", "[config][load]")
+TEST_CASE("a built-in service that is none is refused by name", "[config][load]")
 {
     CHECK(
-        mistakes_of("command=builtin:ecko\nproxy_to=tcp:1\n") ==
+        mistakes_of("command=builtin:ecko\n") ==
         Lines{
-            "/etc/x.conf:2: [program:p] command: expected builtin:echo, discard, chargen, daytime, time, tcpmux or sensor, got 'builtin:ecko'",
-            "/etc/x.conf:3: [program:p] proxy_to: 'proxy_to' is not supported by this version"});
+            "/etc/x.conf:2: [program:p] command: expected builtin:echo, discard, chargen, daytime, time, tcpmux or sensor, got 'builtin:ecko'"});
     CHECK(messages(load_text("[include]\nxinetd=/etc/none.conf\n").mistakes) ==
           Lines{"/etc/x.conf:2: [include] xinetd: there is no file \"/etc/none.conf\""});
     CHECK(messages(load_text("[rpcinterface:y]\na=b\n[ctlplugin:z]\n").warnings).empty());
