@@ -78,6 +78,7 @@ void add_extras(sys::ChildPlan& plan, Environment& environment, const Extras& ex
 {
     if (extras.ready.first >= 0) plan.moves.push_back(extras.ready);
     plan.until_exec = extras.until_exec;
+    if (!extras.invocation.empty()) set(environment, "INVOCATION_ID", extras.invocation);
     if (extras.notify_socket.empty()) return;
     set(environment, "NOTIFY_SOCKET", extras.notify_socket);
     if (extras.fdstore_max > 0) set(environment, "FDSTORE", std::to_string(extras.fdstore_max));

@@ -35,6 +35,7 @@ struct Streams {
 
 /// What a program is given to tell us about itself.
 struct Extras {
+    std::string invocation;                              ///< INVOCATION_ID; empty: none
     std::string notify_socket;                           ///< NOTIFY_SOCKET; empty: none
     Duration watchdog{};
     int fdstore_max = 0;

@@ -178,6 +178,7 @@ Result<Extras> Notices::prepare()
         if (ready.when == ReadyWhen::Fd) extras.ready = {ready_writer_.get(), ready.fd};
         else extras.until_exec = ready_writer_.get();
     }
+    if (ready.when == ReadyWhen::Fork) extras.invocation = service_.invocation_id();
     if (ready.access == NotifyAccess::None) return extras;
     if (auto opened = open_memory(); !opened) return tl::unexpected(std::move(opened).error());
     if (auto opened = open_socket(); !opened) return tl::unexpected(std::move(opened).error());
@@ -294,8 +295,7 @@ void Notices::ended()
 {
     forget_start();
     watchdog_.reset();
-    main_watch_.reset();
-    if (memory_ != nullptr && memory_->said != kNothing) memory_->said = kNothing;
+        if (memory_ != nullptr && memory_->said != kNothing) memory_->said = kNothing;
 }
 
 void Notices::entered(const State& state)

@@ -78,7 +78,7 @@ private:
     bool keeps_store_ = false;
     Time complained_{};
     int refused_ = 0;                          ///< since the last line in the log
-    event::WatchPtr socket_watch_, ready_watch_, connect_watch_, connect_timer_, watchdog_, store_watch_, main_watch_;
+    event::WatchPtr socket_watch_, ready_watch_, connect_watch_, connect_timer_, watchdog_, store_watch_;
 };
 
 }  // namespace xsv::engine

@@ -292,31 +292,12 @@ void Service::spawn_failed(const Error& error)
     hand(SpawnFailed{context_.loop.now(), resource});
 }
 
-bool Service::take_main(pid_t pid)
-{
-    auto pidfd = context_.processes.open(pid);
-    if (!pidfd || context_.pids.oldest(pid, context_.table)) return false;
-    Slot& slot = place();
-    context_.pids.remove(slot.child.pid, slot_);
-    context_.pids.add(pid, slot_);
-    pidfd_ = std::move(*pidfd);
-    slot.child.pid = pid;
-    slot.start_ticks = static_cast<std::int64_t>(context_.processes.start_ticks(pid));
-    log::info("{}: its main process is pid {} now", spec_.namespec(), pid);
-    hand(MainPid{context_.loop.now(), pid});
-    return true;
-}
-
-void Service::forget_failures()
-{
-    if (auto* running = std::get_if<Running>(&state_)) running->failures = 0;
-    write_down();
-}
-
 void Service::on_exit(const ChildExit& exit)
 {
     notices_->drain();
     context_.pids.remove(exit.pid, slot_);
+    stranger_.reset();
+    if (goes_on_after(exit)) return;
     ended_pidfd_ = std::move(pidfd_);
     ended_pid_ = exit.pid;
     consuming_exit_ = true;

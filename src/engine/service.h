@@ -104,6 +104,12 @@ private:
     /// Another process is the main one from now on. False: it is gone, or another service's.
     bool take_main(pid_t pid);
     void forget_failures();
+    std::string invocation_id() const;   ///< INVOCATION_ID of the process that was started last
+    Result<pid_t> find_successor();
+    bool goes_on_after(const ChildExit& exit);
+    void forget_exit();
+    void await_successor(Duration wait);
+    void watch_stranger();
     void log_note(const Note& note);
     std::string failure(Cause cause) const;
     int waiting_callers() const;
@@ -150,6 +156,7 @@ private:
     bool answered_ = false;                ///< proxy_to: the process has taken a connection
     bool keeps_sockets_ = false;
     std::vector<net::SocketPtr> kept_sockets_;
+    event::WatchPtr successor_timer_, stranger_;
     event::WatchPtr timer_, socket_timer_, idle_timer_, kept_timer_, stop_report_;
     std::vector<event::WatchPtr> watches_;   // last: they stop before the sockets close
 };

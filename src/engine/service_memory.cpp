@@ -103,6 +103,7 @@ void Service::take_over_process()
         if (std::holds_alternative<Spawning>(state_)) hand(Adopted{now, pid, from_nanoseconds(slot.started_boot)});
         for (const Action& action : resume(policy_, state_, now)) perform(action);
         notices_->resume();
+        watch_stranger();
         if (policy_.activation == config::Activation::OnDemand) watch_idle();
     } else if (slot.exit_pending != 0) {
         // Its end was written down, and the engine died before drawing the consequences; it may not have noted the beginning.
@@ -117,6 +118,8 @@ void Service::take_over_process()
         on_exit({0, pid, 0, 0});
     } else {
         for (const Action& action : resume(policy_, state_, now)) perform(action);
+        notices_->resume();
+        if (std::holds_alternative<Starting>(state_)) await_successor({});
     }
     if (is_per_connection() && awaiting_ == false && std::holds_alternative<Listening>(state_)) perform(AwaitDemand{});
 }

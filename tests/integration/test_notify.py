@@ -95,5 +95,142 @@ class Notify(TestCase):
         self.assertEventually(lambda: daemon.info("talker")["xsv_status"] == "after", "said after the second kill")
 
 
+class Descriptor(TestCase):
+    def test_a_newline_on_the_descriptor_is_ready(self):
+        daemon = self.notifier("ready = fd:7\nstartsecs = 0")
+        self.wait_said("started")
+        self.assertEqual(daemon.state("talker"), "STARTING")
+        engine = daemon.wait_for_engine()
+        os.kill(engine, signal.SIGKILL)
+        self.tell("!fd 7 ready\\n")
+        daemon.wait_until_ready()
+        daemon.wait_for("talker", "RUNNING")
+
+    def test_its_end_without_a_newline_is_a_failed_start(self):
+        daemon = self.notifier("ready = fd:3\nstartretries = 0")
+        self.tell("!fd 3 nothing")
+        self.assertEqual(daemon.wait_for("talker", "FATAL")["description"], "closed its readiness descriptor without a newline")
+
+
+class OtherWays(TestCase):
+    def test_exec(self):
+        user = "user = nobody" if xsvd.is_root() else ""
+        daemon = self.daemon(f'''
+            [program:same]
+            command = /bin/sleep 1000
+            ready = exec
+            startsecs = 100
+            [program:other]
+            command = /bin/sleep 1000
+            ready = exec
+            startsecs = 100
+            {user}
+            [program:missing]
+            command = /bin/sleep 1000
+            directory = /no/such/folder
+            ready = exec
+            startretries = 0''')
+        daemon.wait_for("same", "RUNNING")
+        pid = daemon.wait_for("other", "RUNNING")["pid"]
+        self.assertNotIn("pipe:", " ".join(os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd") if int(n) > 2))
+        daemon.wait_for("missing", "FATAL")
+
+    def test_exit_is_a_job(self):
+        folder = self.folder()
+        daemon = self.daemon(f'''
+            [program:done]
+            command = /bin/true
+            ready = exit
+            remain_after_exit = yes
+            [program:once]
+            command = /bin/true
+            ready = exit
+            [program:bad]
+            command = /bin/sh -c 'echo x >> {folder}/bad; exit 3'
+            ready = exit
+            startretries = 1
+            [program:slow]
+            command = /bin/sleep 1000
+            ready = exit
+            start_timeout = 200ms
+            startretries = 0''')
+        info = daemon.wait_for("done", "RUNNING")
+        self.assertEqual((info["pid"], info["xsv_state"]), (0, "done"))
+        daemon.wait_for("once", "EXITED")
+        daemon.wait_for("bad", "FATAL")
+        self.assertEqual((folder / "bad").read_text(), "x\nx\n")
+        daemon.wait_for("slow", "FATAL")
+        os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+        daemon.wait_until_ready()
+        self.assertEqual(daemon.info("done")["xsv_state"], "done")
+        self.assertEqual(daemon.ctl("stop", "done").code, 0)
+        daemon.wait_for("done", "STOPPED")
+        self.assertEqual(daemon.ctl("start", "done").code, 0)
+        daemon.wait_for("done", "RUNNING")
+
+    def test_connect(self):
+        port = xsvd.free_port()
+        daemon = self.daemon(f'''
+            [program:server]
+            command = /bin/sh -c 'sleep 0.3; exec /usr/bin/python3 -m http.server --bind 127.0.0.1 {port}'
+            ready = connect:tcp:127.0.0.1:{port}
+            startsecs = 0''')
+        self.assertEqual(daemon.state("server"), "STARTING")
+        daemon.wait_for("server", "RUNNING")
+        xsvd.connect(("127.0.0.1", port)).close()
+
+
+class Fork(TestCase):
+    def test_the_process_that_stays_is_the_main_one(self):
+        daemon = self.notifier("ready = fork\nstartsecs = 0\nautorestart = no")
+        self.wait_said("started")
+        first = daemon.pid_of("talker")
+        self.assertEqual(daemon.state("talker"), "STARTING")
+        self.tell("!fork")
+        pid = daemon.wait_for("talker", "RUNNING")["pid"]
+        self.assertNotEqual(pid, first)
+        self.assertEqual(xsvd.Process(pid).parent, daemon.pid)
+        self.tell("!exit 4")
+        self.assertEqual(daemon.wait_for("talker", "EXITED")["exitstatus"], 4)
+
+    def test_stop_ends_the_process_that_stays_also_after_a_crash_of_the_engine(self):
+        daemon = self.notifier("ready = fork\nstartsecs = 0")
+        self.tell("!fork")
+        pid = daemon.wait_for("talker", "RUNNING")["pid"]
+        os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+        daemon.wait_until_ready()
+        self.assertEqual(daemon.pid_of("talker"), pid)
+        process = xsvd.Process(pid)
+        self.assertEqual(daemon.ctl("stop", "talker").code, 0)
+        self.assertFalse(process.is_there())
+
+    def test_a_pid_file_names_it_once_it_is_there(self):
+        folder = self.folder()
+        (folder / "x.pid").write_text("1\n")  # of another time
+        daemon = self.daemon(f'''
+            [program:d]
+            command = /bin/sh -c '(sleep 0.2; exec setsid /bin/sleep 1000) & (sleep 0.4; echo $! > {folder}/x.pid) & exit 0'
+            ready = fork
+            pid_file = {folder}/x.pid
+            startsecs = 0
+            stopasgroup = true
+            [program:none]
+            command = /bin/true
+            ready = fork
+            startretries = 0''')
+        self.assertEqual(daemon.wait_for("none", "FATAL")["description"], "the first process has ended and left none behind")
+        xsvd.until(lambda: daemon.info("d")["xsv_state"] == "starting" and daemon.pid_of("d") == 0, "between the two processes")
+        os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+        daemon.wait_until_ready()
+        pid = daemon.wait_for("d", "RUNNING")["pid"]
+        self.assertEqual(str(pid), (folder / "x.pid").read_text().strip())
+
+    def test_mainpid(self):
+        daemon = self.notifier("notify_access = all\nstartsecs = 0\nautorestart = no")
+        daemon.wait_for("talker", "RUNNING")
+        self.tell("MAINPID=1")
+        daemon.wait_for_log(r"MAINPID=1 is no process of it")
+
+
 if __name__ == "__main__":
     xsvd.main()
