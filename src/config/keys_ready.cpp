@@ -11,6 +11,8 @@ namespace {
 using S = ServiceSpec;
 
 constexpr std::string_view kWays = "exit codes and signals such as 75, SIGKILL";
+constexpr std::string_view kHook = "commands, one a line; '-' in front: may fail, '+': with the daemon's privileges";
+
 constexpr Word<ReadyWhen> kWhens[] = {
     {"exec", ReadyWhen::Exec},       {"startsecs", ReadyWhen::StartSecs}, {"notify", ReadyWhen::Notify},
     {"connect", ReadyWhen::Connect}, {"exit", ReadyWhen::Exit},           {"fork", ReadyWhen::Fork}};
@@ -43,6 +45,27 @@ Status set_ready(S& spec, const std::string& text, const Setting&)
     if (!when) return fail("expected exec, startsecs, notify, fd:N, connect, connect:ENDPOINT, exit or fork, got '{}'", text);
     spec.ready.when = *when;
     return {};
+}
+
+Result<std::vector<std::string>> parse_hook(std::string_view text)
+{
+    std::vector<std::string> commands;
+    for (const std::string& line : text::split(text, '\n')) {
+        std::string command(text::trim(line));
+        if (command.empty()) continue;
+        const std::size_t begin = command.find_first_not_of("-+");
+        const auto words = shell_words(begin == std::string::npos ? "" : command.substr(begin));
+        if (!words) return fail("{}: '{}'", words.error().message, command);
+        if (words->empty()) return fail("expected a command, got '{}'", command);
+        commands.push_back(std::move(command));
+    }
+    return commands;
+}
+
+template <auto List>
+Status set_hook(S& spec, const std::string& text, const Setting& setting)
+{
+    return set_by<parse_hook, &S::hooks, List>(spec, text, setting);
 }
 
 Status set_fdstore(S& spec, const std::string& text, const Setting&)
@@ -79,6 +102,15 @@ constexpr Directive<S> kReadyKeys[] = {
      "ends after which it is started again, whatever autorestart says"},
     {"run_time_max", set<&S::restarts, &Restarts::run_time_max>, form::kTime, "no limit",
      "end the program after this time of running; autorestart decides what follows"},
+    {"start_pre", set_hook<&Hooks::start_pre>, kHook, "", "run before each start; one that fails is a failed start"},
+    {"start_post", set_hook<&Hooks::start_post>, kHook, "",
+     "run once the program is ready; it is RUNNING after them, and stopped if one fails"},
+    {"stop_command", set_hook<&Hooks::stop_command>, kHook, "",
+     "run to stop a running program; whoever is left after them gets stopsignal"},
+    {"stop_post", set_hook<&Hooks::stop_post>, kHook, "", "run after each end of the program, before it starts again"},
+    {"reload_command", set_hook<&Hooks::reload_command>, kHook, "", "run by xsvctl refresh"},
+    {"reload_signal", set_by<parse_signal, &S::hooks, &Hooks::reload_signal>, "a signal's name or number", "none",
+     "sent by xsvctl refresh, after reload_command"},
 };
 
 }  // namespace

@@ -84,6 +84,7 @@ private:
     void stop_services(const std::string& group, const Params&, const Reply&);
     void stop_all(const Params&, Reply);
     void keep_sockets(const Params&, Reply);
+    void refresh(const Params&, Reply);
     void signal_process(const Params&, Reply);
     void signal_group(const Params&, Reply);
     void signal_services(const std::string& group, const Params&, const Reply&);

@@ -67,6 +67,7 @@ struct MethodTable {
         {"xsv.check", "struct", 0, 0, "Validate the configuration files: mistakes, warnings, and notes on what differs from the daemon a file was written for.", true, &Control::check},
         {"xsv.diff", "struct", 0, 0, "What a reload would change.", false, &Control::diff},
         {"xsv.keepSockets", "boolean array", 1, 1, "The next stop of these keeps their sockets open for the start that follows.", false, &Control::keep_sockets},
+        {"xsv.refresh", "boolean string", 1, 1, "Ask a running program to read its configuration again: reload_command, then reload_signal.", false, &Control::refresh},
         {"xsv.reload", "struct", 0, 0, "Read the configuration and apply the difference.", false, &Control::reload},
         {"xsv.resume", "boolean", 0, 0, "Leave hold mode: accept new configuration again.", false, &Control::resume},
         {"xsv.show", "array string", 0, 1, "Services with sockets, callers, memory, restarts and next try.", true, &Control::show},

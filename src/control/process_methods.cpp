@@ -240,6 +240,16 @@ void Control::keep_sockets(const Params& params, Reply reply)
     answer(reply, true);
 }
 
+void Control::refresh(const Params& params, Reply reply)
+{
+    Service* service = named(params, reply);
+    if (service == nullptr) return;
+    const std::string name = service->spec().namespec();
+    if (!std::holds_alternative<engine::Running>(service->state())) return refuse(reply, FaultCode::NotRunning, name);
+    if (auto asked = service->reload(); !asked) return refuse(reply, FaultCode::Failed, name + ": " + asked.error().message);
+    answer(reply, true);
+}
+
 // ---- signal, stdin ------------------------------------------------------------------------------------------------
 
 void Control::signal_one(Service& service, int signal, const Reply& reply)

@@ -256,7 +256,7 @@ std::map<std::string, std::uint32_t> Engine::slots_by_name(std::vector<std::uint
     context_.table.for_each([&](std::uint32_t slot_index, Slot& slot) {
         last_exit_ = std::max(last_exit_, slot.exit_sequence);
         if (slot.kind == SlotKind::Place) places.emplace(slot.name_text(), slot_index);
-        if (slot.kind == SlotKind::Connection) connections.push_back(slot_index);
+        if (slot.kind == SlotKind::Connection || slot.kind == SlotKind::Hook) connections.push_back(slot_index);
     });
     return places;
 }
@@ -292,7 +292,9 @@ void Engine::recover(config::Config record)
     // Handlers first: a service that is stopped is told from its count whether it has ended.
     for (const std::uint32_t slot_index : connections) {
         const auto owner = by_slot_.find(context_.table.at(slot_index).owner);
-        if (owner != by_slot_.end()) owner->second->handlers().recover(slot_index);
+        const bool is_hook = context_.table.at(slot_index).kind == SlotKind::Hook;
+        if (owner != by_slot_.end() && is_hook) owner->second->hooks().recover(slot_index);
+        else if (owner != by_slot_.end()) owner->second->handlers().recover(slot_index);
         else recover_stray(slot_index);
     }
     for (Service* service : all) service->recover();
@@ -324,12 +326,13 @@ void Engine::on_exit(const ChildExit& exit)
     Slot& slot = context_.table.at(*slot_index);
     write_exit(slot, exit);
     if (slot.kind == SlotKind::Helper) return on_other_exit_(exit, slot_index);
-    const auto owner = by_slot_.find(slot.kind == SlotKind::Connection ? slot.owner : *slot_index);
+    const auto owner = by_slot_.find(slot.kind == SlotKind::Place ? *slot_index : slot.owner);
     if (owner == by_slot_.end()) {
         context_.pids.remove(exit.pid, *slot_index);
         return context_.table.release(*slot_index);
     }
-    if (slot.kind == SlotKind::Connection) owner->second->handlers().on_exit(*slot_index, exit);
+    if (slot.kind == SlotKind::Hook) owner->second->hooks().on_exit(*slot_index, exit);
+    else if (slot.kind == SlotKind::Connection) owner->second->handlers().on_exit(*slot_index, exit);
     else owner->second->on_exit(exit);
 }
 

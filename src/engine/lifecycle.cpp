@@ -205,6 +205,8 @@ Step never_ready(const Policy& p, const Starting& s, Time now, Cause cause)
     return try_again(p, now, s.failures + 1, {ClearTimer{}, Note{.kind = Note::Kind::Failing, .cause = cause}});
 }
 
+Step on(const Policy& p, const Running& s, const Exited& e);
+
 // ---- The arrows, state by state. -----------------------------------------------------------------------------------
 
 Step on(const Policy& p, const Stopped& s, const Start&) { return p.ending ? Step{s, {}} : start(p, {}); }
@@ -253,6 +255,7 @@ Step on(const Policy& p, const Spawning& s, const Adopted& e) { return adopt(p, 
 
 Step on(const Policy& p, const Starting& s, const TimerFired& e)
 {
+    if (s.posting) return {s, {}};
     if (is_told(p)) {
         if (s.until == Time{}) return {s, {}};
         if (e.now < s.until) return {s, {SetTimer{s.until - e.now, false}}};
@@ -264,17 +267,29 @@ Step on(const Policy& p, const Starting& s, const TimerFired& e)
 }
 Step on(const Policy& p, const Starting& s, const BecameReady& e)
 {
-    if (!is_told(p) || s.pid == 0 || p.ready == config::ReadyWhen::Exit) return {s, {}};
+    if (!is_told(p) || s.posting || s.pid == 0 || p.ready == config::ReadyWhen::Exit) return {s, {}};
     const int failures = e.now - s.since < p.start_time ? s.failures : 0;
     return come_up(p, e.now, {.pid = s.pid, .since = s.since, .failures = failures},
                    {ClearTimer{}, note(Note::Kind::Ready, s.pid)});
 }
 Step on(const Policy& p, const Starting& s, const NeverReady& e)
 {
-    return is_told(p) ? never_ready(p, s, e.now, Cause::Protocol) : Step{s, {}};
+    return is_told(p) && !s.posting ? never_ready(p, s, e.now, Cause::Protocol) : Step{s, {}};
+}
+Step on(const Policy& p, const Starting& s, const HooksDone& e)
+{
+    if (!s.posting || e.hook != Hook::StartPost) return {s, {}};
+    if (!e.good) return fail_it(p, e.now, s.pid, Cause::Hook, s.failures);
+    const int failures = is_told(p) && e.now - s.since < p.start_time ? s.failures : 0;
+    return come_up(p, e.now, {.pid = s.pid, .since = s.since, .failures = failures}, {});
 }
 Step on(const Policy& p, const Starting& s, const Exited& e)
 {
+    if (s.posting) {
+        Step next = on(p, Running{.pid = s.pid, .since = s.since, .failures = s.failures}, e);
+        next.actions.insert(next.actions.begin(), Passed{Running{s.pid, s.since}});
+        return next;
+    }
     Actions actions = after_exit(p);
     actions.push_back(ClearTimer{});
     if (p.ready == config::ReadyWhen::Exit) return job_ended(p, s, e, std::move(actions));
@@ -332,7 +347,8 @@ Step on(const Policy&, S s, const MainPid& e)
 template <Up S>
 Step on(const Policy& p, S s, const Extend& e)
 {
-    const bool counts = s.until != Time{} && (std::same_as<S, Running> || is_told(p));
+    bool counts = s.until != Time{};
+    if constexpr (std::same_as<S, Starting>) counts = counts && is_told(p) && !s.posting;
     if (!counts || s.until >= e.now + e.by) return {s, {}};
     s.until = e.now + e.by;
     return {s, {SetTimer{e.by, false}}};
@@ -378,8 +394,22 @@ Step on(const Policy& p, const Backoff&, const Shutdown&)
 }
 Step on(const Policy& p, const Backoff& s, const Adopted& e) { return adopt(p, e, s.failures, {ClearTimer{}}); }
 
+/// Now it is asked with a signal.
+Step signal_stop(const Policy& p, Stopping s, Time now)
+{
+    Step next = begin_stop(p, now, s.pid, s.after);
+    std::erase_if(next.actions, [](const Action& action) { return std::holds_alternative<CloseSockets>(action); });
+    s.asked = false;
+    s.deadline = now + p.stop_time;
+    return {s, std::move(next.actions)};
+}
+Step on(const Policy& p, const Stopping& s, const HooksDone& e)
+{
+    return s.asked && e.hook == Hook::StopCommand ? signal_stop(p, s, e.now) : Step{s, {}};
+}
 Step on(const Policy& p, Stopping s, const TimerFired& e)
 {
+    if (s.asked) return {s, {}};
     if (e.now < s.deadline) return {s, {SetTimer{s.deadline - e.now, false}}};
     const bool group = p.kill_as_group || p.stop_as_group;
     const Duration repeat = std::max(p.stop_time, kShortestRepeat);
@@ -397,7 +427,7 @@ Step judge(const Policy& p, const Stopping& s, const Exited& e, Actions actions)
         close_sockets(p, actions);
         return {Stopped{}, std::move(actions)};
     }
-    const bool failed_start = s.cause == Cause::StartTimeout || s.cause == Cause::Protocol;
+    const bool failed_start = s.cause == Cause::StartTimeout || s.cause == Cause::Protocol || s.cause == Cause::Hook;
     if (failed_start) return try_again(p, e.now, s.failures + 1, std::move(actions));
     return go_on(p, e.now, s.cause, e.status, {}, std::move(actions));
 }
@@ -417,7 +447,7 @@ Step on(const Policy&, Stopping s, const MainPid& e)
 }
 Step on(const Policy&, Stopping s, const Extend& e)
 {
-    if (s.killed || s.deadline >= e.now + e.by) return {s, {}};
+    if (s.killed || s.asked || s.deadline >= e.now + e.by) return {s, {}};
     s.deadline = e.now + e.by;
     return {s, {SetTimer{e.by, false}}};
 }
@@ -454,6 +484,25 @@ Step on(const Policy& p, const Done& s, const Shutdown& e) { return on(p, s, Sto
 Step on(const Policy& p, const Done& s, const Restart&) { return p.ending ? Step{s, {}} : start(p, {}); }
 Step on(const Policy& p, const Done&, const Adopted& e) { return adopt(p, e, 0, {}); }
 
+Step on(const Policy& p, const Preparing&, const Stop&)
+{
+    Actions actions{EndHooks{}};
+    close_sockets(p, actions);
+    return {Stopped{}, std::move(actions)};
+}
+Step on(const Policy& p, const Preparing& s, const Shutdown& e) { return on(p, s, Stop{e.now}); }
+Step on(const Policy& p, const Preparing& s, const HooksDone& e)
+{
+    if (e.hook != Hook::StartPre) return {s, {}};
+    if (p.ending) {
+        Actions actions;
+        close_sockets(p, actions);
+        return {Stopped{}, std::move(actions)};
+    }
+    if (e.good) return {Spawning{s.failures, s.pauses}, {Spawn{}}};
+    return try_again(p, e.now, s.failures + 1, {note(Note::Kind::SpawnError, 0)});
+}
+
 Actions leave(const Fatal& s)
 {
     return s.until ? Actions{ClearTimer{}} : Actions{};
@@ -483,22 +532,63 @@ Step on(const Policy&, const S& state, const E&)
     return {state, {}};
 }
 
+Time time_of(const Event& event)
+{
+    return std::visit([](const auto& e) { return e.now; }, event);
+}
+
+/// Where commands stand between two states, the way leads through them.
+void insert_hooks(const Policy& p, const State& before, const Event& event, Step& next)
+{
+    const auto* spawning = std::get_if<Spawning>(&next.state);
+    if (p.before_start && spawning != nullptr && !next.actions.empty() && std::holds_alternative<Spawn>(next.actions.back()) &&
+        !std::holds_alternative<Preparing>(before)) {
+        next.actions.back() = RunHooks{Hook::StartPre};
+        next.state = Preparing{spawning->failures, spawning->pauses};
+    }
+    const auto* starting = std::get_if<Starting>(&before);
+    const auto* running = std::get_if<Running>(&next.state);
+    if (p.after_start && starting != nullptr && !starting->posting && running != nullptr) {
+        next.state = Starting{.pid = running->pid, .since = running->since, .failures = running->failures, .posting = true};
+        std::erase_if(next.actions, [](const Action& action) { return std::holds_alternative<SetTimer>(action); });
+        next.actions.push_back(RunHooks{Hook::StartPost});
+    }
+    const bool posts = std::holds_alternative<Starting>(next.state);
+    if (starting != nullptr && starting->posting && !posts && !std::holds_alternative<HooksDone>(event))
+        next.actions.insert(next.actions.begin(), EndHooks{});
+    auto* stopping = std::get_if<Stopping>(&next.state);
+    if (p.before_stop && stopping != nullptr && std::holds_alternative<Running>(before) && stopping->cause != Cause::Watchdog) {
+        std::erase_if(next.actions, [](const Action& action) {
+            const auto* line = std::get_if<Note>(&action);
+            return std::holds_alternative<Signal>(action) || std::holds_alternative<SetTimer>(action) ||
+                   (line != nullptr && line->kind == Note::Kind::Signalling);
+        });
+        stopping->asked = true;
+        stopping->deadline = time_of(event);
+        next.actions.push_back(ClearTimer{});
+        next.actions.push_back(RunHooks{Hook::StopCommand});
+    }
+}
+
 }  // namespace
 
 Step step(const Policy& policy, const State& state, const Event& event)
 {
-    return std::visit([&](const auto& s, const auto& e) { return on(policy, s, e); }, state, event);
+    Step next = std::visit([&](const auto& s, const auto& e) { return on(policy, s, e); }, state, event);
+    insert_hooks(policy, state, event, next);
+    return next;
 }
 
 std::vector<Action> resume(const Policy& policy, const State& state, Time now)
 {
     const auto timer = [now](Time at) { return Actions{SetTimer{std::max<Duration>(at - now, 0ns), false}}; };
     if (std::holds_alternative<Listening>(state) && !policy.ending) return {AwaitDemand{}};
+    if (const auto* s = std::get_if<Starting>(&state); s && s->posting) return {};
     if (const auto* s = std::get_if<Starting>(&state); s && !is_told(policy)) return timer(s->since + start_timer(policy));
     if (const auto* s = std::get_if<Starting>(&state)) return s->until == Time{} ? Actions{} : timer(s->until);
     if (const auto* s = std::get_if<Running>(&state); s && s->until != Time{}) return timer(s->until);
     if (const auto* s = std::get_if<Backoff>(&state)) return timer(s->until);
-    if (const auto* s = std::get_if<Stopping>(&state)) return timer(s->deadline);
+    if (const auto* s = std::get_if<Stopping>(&state)) return s->asked ? Actions{} : timer(s->deadline);
     if (const auto* s = std::get_if<Fatal>(&state); s && s->until) return timer(*s->until);
     return {};
 }

@@ -51,6 +51,9 @@ struct Policy {
     bool stop_as_group = false, kill_as_group = false;
     config::ReadyWhen ready = config::ReadyWhen::StartSecs;
     Duration start_timeout{};       ///< 0: no limit; not for StartSecs
+    bool before_start = false;      ///< start_pre commands, or a stop_post that a start has to wait for
+    bool after_start = false;       ///< start_post
+    bool before_stop = false;       ///< stop_command
     bool operator==(const Policy&) const = default;
 };
 Policy make_policy(const config::ServiceSpec& spec);
@@ -79,6 +82,7 @@ struct Starting {
     Time since{};
     int failures = 0;
     Time until{};          ///< ready by then, or it is a failed start; none: no limit
+    bool posting = false;  ///< it is ready, and its start_post commands run
     bool operator==(const Starting&) const = default;
 };
 struct Running {
@@ -109,7 +113,10 @@ enum class Cause : std::uint8_t {
     Protocol,      ///< it can never become ready
     RunTimeout,    ///< up for run_time_max
     Watchdog,      ///< no sign of life in time
+    Hook,          ///< a command of start_post failed
 };
+/// Commands that run beside the program's own.
+enum class Hook : std::uint8_t { StartPre, StartPost, StopCommand, StopPost, Reload };
 /// The process was told to end and still lives.
 struct Stopping {
     pid_t pid = 0;
@@ -119,6 +126,7 @@ struct Stopping {
     After after = After::Stop;
     Cause cause = Cause::Exit;  ///< with Judge
     int failures = 0;           ///< with Judge, of a start that failed: of those before
+    bool asked = false;         ///< stop_command runs, the stop signal is still to come; there is no deadline yet
     bool operator==(const Stopping&) const = default;
 };
 /// It ended after having been up, and the policy leaves it so. Sockets stay open, unwatched.
@@ -136,7 +144,12 @@ struct Done {
     ExitStatus status;
     bool operator==(const Done&) const = default;
 };
-using State = std::variant<Stopped, Listening, Spawning, Starting, Running, Backoff, Stopping, Ended, Fatal, Done>;
+/// start_pre commands run before the spawn. No process.
+struct Preparing {
+    int failures = 0, pauses = 0;
+    bool operator==(const Preparing&) const = default;
+};
+using State = std::variant<Stopped, Listening, Spawning, Starting, Running, Backoff, Stopping, Ended, Fatal, Done, Preparing>;
 
 // ---- Events; `now` is always the time at which the event is handed over -------------------------------------------
 
@@ -197,8 +210,15 @@ struct Extend {
 };
 /// No sign of life in time.
 struct WatchdogMissed { Time now; };
+/// The answer to RunHooks; it comes for certain, since every command has a time limit, unless EndHooks forbids it.
+struct HooksDone {
+    Time now;
+    Hook hook{};
+    bool good = true;
+};
 using Event = std::variant<Start, Stop, Restart, Demand, Idle, Spawned, SpawnFailed, Exited, TimerFired, SignalFailed,
-                           Shutdown, Adopted, BecameReady, NeverReady, MainPid, Extend, WatchdogMissed>;
+                           Shutdown, Adopted, BecameReady, NeverReady, MainPid, Extend, WatchdogMissed,
+                           HooksDone>;
 
 // ---- Actions ------------------------------------------------------------------------------------------------------
 
@@ -235,6 +255,15 @@ struct IgnoreDemand {
 struct SweepGroup {
     bool operator==(const SweepGroup&) const = default;
 };
+/// Start these commands, one after the other, behind those that still run.
+struct RunHooks {
+    Hook hook{};
+    bool operator==(const RunHooks&) const = default;
+};
+/// Commands of a start that is over: they end at once.
+struct EndHooks {
+    bool operator==(const EndHooks&) const = default;
+};
 /// A line for the activity log, in Supervisor's words.
 struct Note {
     enum class Kind : std::uint8_t {
@@ -266,7 +295,7 @@ struct Passed {
     bool operator==(const Passed&) const = default;
 };
 using Action = std::variant<Spawn, Signal, SetTimer, ClearTimer, OpenSockets, CloseSockets, AwaitDemand, IgnoreDemand,
-                            SweepGroup, Note, Passed>;
+                            SweepGroup, Note, Passed, RunHooks, EndHooks>;
 
 struct Step {
     State state;

@@ -361,11 +361,11 @@ bool Notices::may_speak(const sys::Notification& notification) const
     if (main == 0 || notification.pid == 0) return false;
     switch (access()) {
         case NotifyAccess::None: return false;
-        case NotifyAccess::Main:
-        case NotifyAccess::Exec: return notification.pid == main;
+        case NotifyAccess::Main: return notification.pid == main;
+        case NotifyAccess::Exec: return notification.pid == main || service_.hooks().is_hook(notification.pid);
         case NotifyAccess::All: break;
     }
-    if (is_of_service(notification.pid)) return true;
+    if (is_of_service(notification.pid) || service_.hooks().is_hook(notification.pid)) return true;
     // A helper that has said its word and gone: nothing is left of it but the user that the kernel has vouched for, and a
     // process of that user could speak through the main one anyway.
     if (sys::process_facts(notification.pid)) return false;
@@ -503,6 +503,11 @@ void Notices::drop_hung_up()
 void Notices::drop_all_stored()
 {
     while (!stored_.empty()) drop_stored(stored_.size() - 1);
+}
+
+void Notices::reloading()
+{
+    if (memory_ != nullptr) memory_->said = kReloading;
 }
 
 void Notices::keep_store(bool keep)

@@ -33,6 +33,7 @@ public:
     void entered(const State& state);
     /// A stop that a start will follow lets what was stored stay.
     void keep_store(bool keep);
+    void reloading();          ///< it was asked to reload
     void close();              ///< the service goes
 
     std::string_view status() const;          ///< STATUS=

@@ -49,6 +49,9 @@ Policy make_policy(const config::ServiceSpec& spec)
     policy.restarts = spec.restarts;
     policy.ready = spec.ready.when;
     policy.start_timeout = from.start_timeout;
+    policy.before_start = !spec.hooks.start_pre.empty() || !spec.hooks.stop_post.empty();
+    policy.after_start = !spec.hooks.start_post.empty();
+    policy.before_stop = !spec.hooks.stop_command.empty();
     policy.stop_signal = from.stop_signal;
     policy.stop_as_group = from.stop_as_group;
     policy.kill_as_group = from.kill_as_group || from.stop_as_group;

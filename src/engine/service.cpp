@@ -34,13 +34,13 @@ Result<std::unique_ptr<Service>> Service::create(Context& context, config::Servi
 
 Service::Service(Context& context, config::ServiceSpec spec, std::uint32_t slot)
     : context_(context), spec_(std::move(spec)), policy_(make_policy(spec_)), slot_(slot), streams_(context, spec_.namespec()),
-      handlers_(std::make_unique<Handlers>(context, *this)), notices_(std::make_unique<Notices>(context, *this))
+      handlers_(std::make_unique<Handlers>(context, *this)), notices_(std::make_unique<Notices>(context, *this)), hooks_(context, *this)
 {
 }
 
 Service::~Service() = default;
 
-SupervisorState Service::supervisor_state() const { return supervisor_view(state_, handlers_->count()); }
+SupervisorState Service::supervisor_state() const { return supervisor_view(state_, handlers_->count() + (hooks_.is_cleaning() ? 1 : 0)); }
 
 Time Service::next_try() const
 {
@@ -91,6 +91,31 @@ void Service::let_sockets_go()
 
 void Service::restart() { hand(Restart{context_.loop.now()}); }
 
+Status Service::reload()
+{
+    const config::Hooks& hooks = spec_.hooks;
+    if (hooks.reload_command.empty() && hooks.reload_signal == 0) return fail("it has neither reload_command nor reload_signal");
+    if (!hooks.reload_command.empty()) hooks_.run(Hook::Reload);
+    else return send_reload_signal();
+    return {};
+}
+
+Status Service::send_reload_signal()
+{
+    if (spec_.hooks.reload_signal == 0 || !live_pid(state_)) return {};
+    notices_->reloading();
+    auto sent = send_signal(spec_.hooks.reload_signal);
+    if (!sent) return tl::unexpected(std::move(sent).error());
+    return {};
+}
+
+void Service::hooks_done(Hook hook, bool good)
+{
+    if (hook != Hook::Reload) return hand(HooksDone{context_.loop.now(), hook, good});
+    if (!good) return;
+    if (auto sent = send_reload_signal(); !sent) log::error("{}: {}", spec_.namespec(), sent.error().message);
+}
+
 void Service::open_standing()
 {
     if (spec_.sockets.standing && spec_.broken.empty()) perform(OpenSockets{});
@@ -127,6 +152,7 @@ void Service::vanish()
     sockets_.clear();
     let_sockets_go();
     notices_->close();
+    hooks_.close();
     streams_.close();
     context_.table.release(slot_);
 }
@@ -322,6 +348,9 @@ void Service::on_exit(const ChildExit& exit)
     if (exit.code != CLD_EXITED || exit.status != 0) ready_.reset();  // whatever it was may be mended by now
     if (const std::string step = failed_step(); !step.empty()) log::info("{} (pid {}): {}", spec_.name, ended_pid_, step);
     notices_->ended();
+    const auto* stopping = std::get_if<Stopping>(&state_);
+    hooks_.set_cause(stopping != nullptr ? stopping->cause : Cause::Exit);
+    hooks_.run(Hook::StopPost, std::max<std::uint64_t>(exit.sequence, 1));  // first, so that it cannot be forgotten
     hand(Exited{context_.loop.now(), {exit.code, exit.status}, progress, demand});
     ended_pidfd_.reset();
 }

@@ -8,6 +8,7 @@
 #include "engine/context.h"
 #include "engine/guardian_link.h"
 #include "engine/handlers.h"
+#include "engine/hooks.h"
 #include "engine/lifecycle.h"
 #include "engine/notices.h"
 #include "engine/streams.h"
@@ -40,6 +41,9 @@ public:
     const std::vector<net::SocketPtr>& sockets() const { return sockets_; }
     ServiceStreams& streams() { return streams_; }
     const Notices& notices() const { return *notices_; }
+    Hooks& hooks() { return hooks_; }
+    /// Asks a running program to read its configuration again: reload_command, then reload_signal. Error: it has neither.
+    Status reload();
     std::string_view reason() const { return slot().reason_text(); }
     std::string failed_step() const;   ///< "changing to the directory /srv: No such file or directory", of the last child; or empty
     Time next_try() const;
@@ -83,6 +87,7 @@ public:
 private:
     friend class Handlers;
     friend class Notices;
+    friend class Hooks;
     void hand(const Event& event);
     void enter(State state);
     void perform(const Action& action);
@@ -97,6 +102,10 @@ private:
     void perform(const SweepGroup&);
     void perform(const Note& note);
     void perform(const Passed& passed);
+    void perform(const RunHooks& action) { hooks_.run(action.hook); }
+    void perform(const EndHooks&) { hooks_.end_start(); }
+    void hooks_done(Hook hook, bool good);
+    Status send_reload_signal();
     Result<sys::Spawned> spawn();
     Status make_ready();
     Status prepare_sockets();
@@ -154,6 +163,7 @@ private:
     std::unique_ptr<Notices> notices_;
     std::int64_t forwarded_ = 0;           ///< connections that are being forwarded
     bool answered_ = false;                ///< proxy_to: the process has taken a connection
+    Hooks hooks_;
     bool keeps_sockets_ = false;
     std::vector<net::SocketPtr> kept_sockets_;
     event::WatchPtr successor_timer_, stranger_;

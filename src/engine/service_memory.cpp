@@ -11,7 +11,7 @@ namespace {
 std::int64_t nanoseconds(Time time) { return time.time_since_epoch().count(); }
 Time from_nanoseconds(std::int64_t count) { return Time(Duration(count)); }
 
-constexpr std::uint32_t kCauseShift = 8, kAfterMask = 0xff;   // of Slot::after
+constexpr std::uint32_t kCauseShift = 8, kAfterMask = 0xff, kHookFlag = 1u << 16;   // of Slot::after
 
 /// The order of the alternatives is part of the table's format; append only, and raise Table::kVersion otherwise.
 struct Writer {
@@ -22,6 +22,7 @@ struct Writer {
     void operator()(const Starting& s) const
     {
         slot.failures = s.failures, slot.started_boot = nanoseconds(s.since), slot.until = nanoseconds(s.until);
+        slot.after = s.posting ? kHookFlag : 0;
     }
     void operator()(const Running& s) const
     {
@@ -30,19 +31,21 @@ struct Writer {
     void operator()(const Backoff& s) const { slot.failures = s.failures, slot.until = nanoseconds(s.until); }
     void operator()(const Stopping& s) const
     {
-        slot.after = static_cast<std::uint32_t>(s.after) | static_cast<std::uint32_t>(s.cause) << kCauseShift;
+        slot.after = static_cast<std::uint32_t>(s.after) | static_cast<std::uint32_t>(s.cause) << kCauseShift | (s.asked ? kHookFlag : 0);
         slot.until = nanoseconds(s.deadline), slot.failures = s.failures;
     }
     void operator()(const Ended&) const {}
     void operator()(const Fatal& s) const { slot.until = s.until ? nanoseconds(*s.until) : 0; }
     void operator()(const Done&) const {}
+    void operator()(const Preparing& s) const { slot.failures = s.failures; }
 };
 
 Stopping read_stopping(const Slot& slot, pid_t pid, Time deadline)
 {
     const auto after = static_cast<After>(std::min(slot.after & kAfterMask, static_cast<std::uint32_t>(After::Judge)));
-    const auto cause = static_cast<Cause>(std::min(slot.after >> kCauseShift, static_cast<std::uint32_t>(Cause::Watchdog)));
-    return {.pid = pid, .deadline = deadline, .after = after, .cause = cause, .failures = slot.failures};
+    const auto cause = static_cast<Cause>(std::min(slot.after >> kCauseShift & kAfterMask, static_cast<std::uint32_t>(Cause::Hook)));
+    return {.pid = pid, .deadline = deadline, .after = after, .cause = cause, .failures = slot.failures,
+            .asked = (slot.after & kHookFlag) != 0};
 }
 
 State read_state(const Slot& slot, pid_t pid)
@@ -51,13 +54,14 @@ State read_state(const Slot& slot, pid_t pid)
     switch (slot.phase) {
         case 1: return Listening{slot.failures};
         case 2: return Spawning{slot.failures};
-        case 3: return Starting{pid, since, slot.failures, until};
+        case 3: return Starting{pid, since, slot.failures, until, (slot.after & kHookFlag) != 0};
         case 4: return Running{pid, since, until, slot.failures};
         case 5: return Backoff{slot.failures, 0, until};
         case 6: return read_stopping(slot, pid, until);
         case 7: return Ended{{slot.exit_code, slot.exit_status}};
         case 8: return Fatal{slot.until != 0 ? std::optional(until) : std::nullopt};
         case 9: return Done{{slot.exit_code, slot.exit_status}};
+        case 10: return Preparing{slot.failures};
         default: return Stopped{};
     }
 }
@@ -86,6 +90,7 @@ void Service::recover()
         return start();  // the former engine ended before this service's turn came
     if (holds_sockets() && !spec_.sockets.endpoints.empty()) perform(OpenSockets{});
     take_over_process();
+    hooks_.resume();
 }
 
 void Service::take_over_process()
@@ -192,6 +197,7 @@ std::string Service::failure(Cause cause) const
         case Cause::Protocol: return "closed its readiness descriptor without a newline";
         case Cause::RunTimeout: return "ran longer than run_time_max";
         case Cause::Watchdog: return "gave no sign of life in time (watchdog)";
+        case Cause::Hook: return "a command of start_post failed";
         case Cause::Exit: break;
     }
     return {};

@@ -139,13 +139,13 @@ Status ServiceStreams::keep_writing_end()
     return {};
 }
 
-Result<ServiceStreams::ChildEnds> ServiceStreams::open_child_ends(const config::ServiceSpec& spec)
+Result<ServiceStreams::ChildEnds> ServiceStreams::open_child_ends(const config::ServiceSpec& spec, bool with_stdin)
 {
     ChildEnds ends;
     ends.redirect = spec.exec.redirect_stderr;
     const std::pair<const sys::UniqueFd*, sys::UniqueFd*> pairs[] = {{&in_, &ends.in}, {&out_, &ends.out}, {&err_, &ends.err}};
     for (const auto& [pipe, end] : pairs) {
-        if (!*pipe) continue;
+        if (!*pipe || (pipe == &in_ && !with_stdin)) continue;
         auto opened = sys::open_pipe_end(pipe->get(), pipe != &in_);
         if (!opened) return wrap(opened, "opening a log pipe");
         *end = std::move(*opened);

@@ -32,7 +32,7 @@ public:
         ChildEnds ends;
     };
     /// Of a listener's stdin nobody but its process has the reading end from then on: one that closes it is noticed.
-    Result<ChildEnds> open_child_ends(const config::ServiceSpec& spec);
+    Result<ChildEnds> open_child_ends(const config::ServiceSpec& spec, bool with_stdin = true);
     bool has_stdin() const { return static_cast<bool>(in_); }
     /// Writes to the running program's stdin. EAGAIN when the pipe has no room for all of it.
     Status write_stdin(std::string_view bytes);

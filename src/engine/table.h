@@ -15,7 +15,7 @@
 namespace xsv::engine {
 
 /// What a slot is for.
-enum class SlotKind : std::uint32_t { Free = 0, Place = 1, Connection = 2, Helper = 3 };
+enum class SlotKind : std::uint32_t { Free = 0, Place = 1, Connection = 2, Helper = 3, Hook = 4 };
 /// How far a process is. Intent: about to be cloned; Live: the number in `child.pid` is a process the guardian has not reaped.
 enum class SlotState : std::uint32_t { Free = 0, Idle = 1, Intent = 2, Live = 3 };
 
@@ -32,13 +32,13 @@ struct Slot {
     std::uint64_t exit_sequence;         ///< the guardian's number of the exit recorded here
     std::int32_t exit_code, exit_status; ///< CLD_*, code or signal
     std::uint32_t exit_pending;          ///< recorded, but its consequences are not yet drawn
-    std::uint32_t owner;                 ///< of a connection: index of its place
+    std::uint32_t owner;                 ///< of a connection or a hook: index of its place
     // The life of a place, as lifecycle.h has it.
     std::uint32_t phase;
     std::int32_t failures;
     std::int64_t until;                  ///< ns of the boot clock
     std::uint32_t after, restarts;
-    std::uint64_t accepted, refused;     ///< counted connections
+    std::uint64_t accepted, refused;     ///< counted connections; of a hook: the number of the exit it cleans up after
     char name[136];                      ///< namespec of a place, name of a helper
     char reason[160];                    ///< the last failure in words (Supervisor's spawnerr)
 

@@ -42,6 +42,7 @@ std::string_view state_name(const State& state)
                           [](const Ended&) { return "ended"; },
                           [](const Fatal&) { return "fatal"; },
                           [](const Done&) { return "done"; },
+                          [](const Preparing&) { return "preparing"; },
                       },
                       state);
 }
@@ -60,6 +61,7 @@ SupervisorState supervisor_view(const State& state, int connections)
                           [](const Ended&) { return View::Exited; },
                           [](const Fatal&) { return View::Fatal; },
                           [](const Done&) { return View::Running; },
+                          [](const Preparing&) { return View::Starting; },
                       },
                       state);
 }

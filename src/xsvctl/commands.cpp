@@ -101,6 +101,8 @@ constexpr Command kOwnCommands[] = {
      "import [--from xinetd|inetd|systemd] [--unsafe] <file> [...]\n"
      "\t\t\tPrint the files of another daemon as a configuration of xsvd, with a comment for what differs",
      commands::import, false, kArguments, true},
+    {"refresh", Processes, "refresh <name> [...]\tAsk programs to read their own configuration again", commands::refresh, false, kArguments,
+     true},
     {"reload", None,
      "reload\t\t\tRead the configuration again and apply the difference\n"
      "reload --restart-all\tStop everything and start it anew",

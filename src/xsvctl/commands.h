@@ -64,6 +64,7 @@ Outcome apply(Session&, const std::string&);  ///< our reload
 Outcome check(Session&, const std::string&);
 Outcome diff(Session&, const std::string&);
 Outcome import(Session&, const std::string&);
+Outcome refresh(Session&, const std::string&);
 Outcome resume(Session&, const std::string&);
 Outcome run(Session&, const std::string&);
 Outcome show(Session&, const std::string&);

@@ -154,6 +154,25 @@ Outcome commands::run(Session& session, const std::string& arguments)
     return run_daemon_program(session, {"--run", arguments, "-c", session.config_file()});
 }
 
+Outcome commands::refresh(Session& session, const std::string& arguments)
+{
+    const auto names = text::words(arguments);
+    if (names.empty()) return complain_about_usage(session, "refresh");
+    for (const std::string& text : names) {
+        for (std::string name : members_of(session, text)) {
+            auto answer = call_about(session, "xsv.refresh", name);
+            if (answer) {
+                session.out.line(name + ": asked to reload");
+                continue;
+            }
+            if (answer.error().is_fault(fault::kNotRunning)) session.error(name + ": ERROR (not running)");
+            else if (answer.error().is_fault(fault::kFailed)) session.error("ERROR: " + text::replace_all(answer.error().text, "FAILED: ", ""));
+            else if (auto refused = refuse(session, answer, name); !refused) return refused;
+        }
+    }
+    return {};
+}
+
 Outcome commands::show(Session& session, const std::string& arguments)
 {
     session.out.list();

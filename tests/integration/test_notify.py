@@ -232,5 +232,209 @@ class Fork(TestCase):
         daemon.wait_for_log(r"MAINPID=1 is no process of it")
 
 
+class Hooks(TestCase):
+    def start(self, keys, command="/bin/sleep 1000"):
+        folder = self.folder()
+        os.chmod(folder, 0o777)
+        self.record = folder / "record"
+        lines = "\n".join("            " + ("    " if line.startswith(" ") else "") + line.strip() for line in keys.splitlines() if line.strip())
+        return self.daemon(f'''
+            [program:web]
+            command = {command}
+            startsecs = 0
+{lines}'''.replace("RECORD", str(self.record)))
+
+    def recorded(self):
+        return self.record.read_text(encoding="utf-8").splitlines() if self.record.exists() else []
+
+    def wait_recorded(self, *lines):
+        xsvd.until(lambda: self.recorded() == list(lines), lambda: f"{lines} in {self.recorded()}")
+
+    def test_all_of_them_in_order(self):
+        note = "/bin/sh -c 'echo %s $MAINPID $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS >> RECORD'"
+        daemon = self.start("\n".join([
+            "autorestart = no",
+            f"start_pre = {note % 'pre1'}", f"  -/bin/false", f"  {note % 'pre2'}",
+            f"start_post = {note % 'post'}", f"stop_command = {note % 'stop'}", f"stop_post = {note % 'cleanup'}",
+            f"reload_command = {note % 'reload'}"]))
+        pid = daemon.wait_for("web", "RUNNING")["pid"]
+        first = ["pre1", "pre2", f"post {pid}"]
+        self.wait_recorded(*first)
+        self.assertEqual(daemon.ctl("refresh", "web").out, "web: asked to reload\n")
+        self.wait_recorded(*first, f"reload {pid}")
+        self.assertEqual(daemon.ctl("stop", "web").code, 0)
+        self.assertEqual(self.recorded()[4:], [f"stop {pid} success", "cleanup signal killed TERM"])
+        self.assertEqual(daemon.state("web"), "STOPPED")
+        self.assertEqual(daemon.ctl("refresh", "web").out, "web: ERROR (not running)\n")
+
+    def test_a_failing_start_pre_is_a_failed_start(self):
+        daemon = self.start("start_pre = /bin/sh -c 'echo no >&2; exit 3'\nstartretries = 1")
+        info = daemon.wait_for("web", "FATAL")
+        self.assertEqual(info["description"], "a command of start_pre failed")
+        self.assertEqual(len(re.findall("start_pre .* exit status 3", daemon.read_log())), 2)
+        self.assertIn("no", daemon.ctl("tail", "web", "stderr").out)
+
+    def test_a_failing_start_post_stops_the_program(self):
+        daemon = self.start("start_post = /bin/false\nstartretries = 0")
+        info = daemon.wait_for("web", "FATAL")
+        self.assertEqual(info["description"], "a command of start_post failed")
+
+    def test_a_stop_command_may_end_the_program_and_one_that_hangs_is_killed(self):
+        daemon = self.start("stop_command = /bin/sh -c 'kill -INT $MAINPID'\nautorestart = no")
+        daemon.wait_for("web", "RUNNING")
+        daemon.ctl("stop", "web", check=True)
+        daemon.wait_for_log(r"stopped: web \(terminated by SIGINT\)")
+        hang = self.start("stop_command = /bin/sleep 1000\nstopwaitsecs = 300ms")
+        hang.wait_for("web", "RUNNING")
+        hang.ctl("stop", "web", check=True)
+        hang.wait_for_log(r"stopped: web \(terminated by SIGTERM\)")
+
+    def test_stop_during_start_pre(self):
+        daemon = self.start("start_pre = /bin/sleep 1000")
+        xsvd.until(lambda: daemon.info("web")["xsv_state"] == "preparing", "start_pre runs")
+        self.assertEqual(daemon.state("web"), "STARTING")
+        self.assertEqual(daemon.ctl("stop", "web").code, 0)
+        self.assertEqual(daemon.state("web"), "STOPPED")
+        xsvd.until(lambda: "/bin/sleep 1000" not in [p.title for p in xsvd.descendants(daemon.pid)], "the command is killed")
+
+    def test_a_killed_engine_runs_each_command_once(self):
+        step = "/bin/sh -c 'echo %s >> RECORD; sleep 0.15'"
+        daemon = self.start("\n".join(["start_pre = " + step % "a", "  " + step % "b", "  " + step % "c", "start_post = " + step % "d",
+                                       "stop_command = " + step % "e", "  " + step % "f", "stop_post = " + step % "g", "  " + step % "h"]))
+        expected = []
+        for letter in "abcd":
+            expected.append(letter)
+            xsvd.until(lambda: self.recorded()[:len(expected)] == expected, lambda: f"{expected} in {self.recorded()}")
+            os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+            daemon.wait_until_ready()
+        daemon.wait_for("web", "RUNNING")
+        self.assertEqual(self.recorded(), expected)
+        daemon.rpc.stopProcess("web", False)
+        for letter in "efgh":
+            expected.append(letter)
+            xsvd.until(lambda: self.recorded()[:len(expected)] == expected, lambda: f"{expected} in {self.recorded()}")
+            os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+            daemon.wait_until_ready()
+        daemon.wait_for("web", "STOPPED")
+        self.assertEqual(self.recorded(), expected)
+
+    def test_refresh_sends_a_signal_and_shows_the_reload(self):
+        daemon = self.notifier("ready = notify\nreload_signal = HUP")
+        self.tell("READY=1")
+        daemon.wait_for("talker", "RUNNING")
+        daemon.ctl("refresh", "talker", check=True)
+        self.assertEventually(lambda: daemon.info("talker")["xsv_notified"] == "reloading", "it reloads")
+        self.tell("READY=1")
+        self.assertEventually(lambda: daemon.info("talker")["xsv_notified"] == "ready", "it has reloaded")
+        plain = self.start("")
+        plain.wait_for("web", "RUNNING")
+        self.assertEqual(plain.ctl("refresh", "web").out, "ERROR: web: it has neither reload_command nor reload_signal\n")
+
+
+class Store(TestCase):
+    def test_descriptors_come_back_to_the_next_process(self):
+        daemon = self.notifier("fdstore_max = 2\nstartsecs = 0\nautorestart = yes")
+        daemon.wait_for("talker", "RUNNING")
+        self.tell("!store FDSTORE=1\\nFDNAME=one", "!store FDSTORE=1", "!store FDSTORE=1\\nFDNAME=toomany", "!barrier")
+        self.wait_said("barrier")
+        self.assertEventually(lambda: daemon.info("talker")["xsv_stored"] == 2, "two are kept")
+        daemon.wait_for_log("fdstore_max descriptors are kept already")
+        engine = daemon.wait_for_engine()
+        pid = daemon.pid_of("talker")
+        os.kill(engine, signal.SIGKILL)
+        daemon.wait_until_ready()
+        self.assertEqual(daemon.info("talker")["xsv_stored"], 2)
+        os.kill(pid, signal.SIGKILL)
+        daemon.wait_for_pid("talker", other_than=pid)
+        self.tell("!look")
+        # The writers went with the first process, which the daemon notices on those it may poll.
+        self.wait_said(r"look \d .* 2\n")
+
+    def test_kept_ones_survive_what_holds_their_other_end_with_fdpoll_0_and_go_with_a_stop(self):
+        daemon = self.notifier("fdstore_max = 5\nstartsecs = 0\nautorestart = yes")
+        pid = daemon.wait_for("talker", "RUNNING")["pid"]
+        self.tell("!store FDSTORE=1\\nFDNAME=one\\nFDPOLL=0", "!store FDSTORE=1\\nFDPOLL=0\\nFDNAME=two", "!store FDSTORE=1\\nFDPOLL=0\\nFDNAME=two",
+                  "FDSTOREREMOVE=1\\nFDNAME=one", "!barrier")
+        self.wait_said("barrier")
+        os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+        daemon.wait_until_ready()
+        os.kill(pid, signal.SIGKILL)
+        pid = daemon.wait_for_pid("talker", other_than=pid)
+        self.tell("!look")
+        self.wait_said(r"look 2 two:two kept,kept 5\n")
+        daemon.ctl("restart", "talker", check=True)
+        self.assertEqual(daemon.info("talker")["xsv_stored"], 2)
+        daemon.ctl("stop", "talker", check=True)
+        self.assertEqual(daemon.info("talker")["xsv_stored"], 0)
+
+
+class Life(TestCase):
+    def test_a_missed_ping_ends_the_program_and_autorestart_says_what_follows(self):
+        daemon = self.notifier("watchdog = 400ms\nready = notify\nautorestart = on_watchdog\nstopwaitsecs = 20")
+        self.tell("!environment", "READY=1")
+        pid = daemon.wait_for("talker", "RUNNING")["pid"]
+        self.wait_said(r"environment \S+ 400000 True")
+        for _ in range(4):
+            self.tell("WATCHDOG=1")
+            time.sleep(0.2)
+        self.assertEqual(daemon.pid_of("talker"), pid)
+        daemon.wait_for_pid("talker", other_than=pid)
+        log = daemon.wait_for_log(r"stopped: talker \(.*\)").group(0)
+        self.assertIn("SIGABRT", log)
+        self.assertIn("gave no sign of life in time (watchdog)", daemon.read_log())
+        self.tell("READY=1")
+        pid = daemon.wait_for("talker", "RUNNING")["pid"]
+        self.tell("WATCHDOG=trigger")
+        daemon.wait_for_pid("talker", other_than=pid)
+
+    def test_a_killed_engine_goes_on_watching(self):
+        daemon = self.notifier("watchdog = 1s\nstartsecs = 0\nautorestart = no")
+        daemon.wait_for("talker", "RUNNING")
+        os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+        daemon.wait_until_ready()
+        daemon.wait_for("talker", "EXITED")
+
+    def test_run_time_max_and_restart_pause(self):
+        daemon = self.daemon('''
+            [program:short]
+            command = /bin/sleep 1000
+            startsecs = 0
+            run_time_max = 200ms
+            autorestart = on_abnormal
+            restart_pause = 300s''')
+        info = daemon.wait_for("short", "BACKOFF")
+        self.assertEqual(info["description"], "ran longer than run_time_max")
+        daemon.wait_for_log(r"stopped: short \(terminated by SIGTERM\)")
+
+    def test_extend_timeout(self):
+        daemon = self.notifier("ready = notify\nstart_timeout = 400ms\nstartretries = 0")
+        self.wait_said("started")
+        self.tell("EXTEND_TIMEOUT_USEC=60000000")
+        time.sleep(0.6)
+        self.assertEqual(daemon.state("talker"), "STARTING")
+        self.tell("READY=1")
+        daemon.wait_for("talker", "RUNNING")
+
+    def test_who_may_speak(self):
+        daemon = self.notifier("notify_access = main\nstartsecs = 0")
+        daemon.wait_for("talker", "RUNNING")
+        self.tell("!child STATUS=child", "STATUS=main", "!barrier")
+        self.wait_said("barrier")
+        self.assertEqual(daemon.info("talker")["xsv_status"], "main")
+        daemon.wait_for_log("its sender is not one that notify_access names")
+        self.tell("NOTIFYACCESS=all", "!child STATUS=child", "!barrier")
+        self.assertEventually(lambda: daemon.info("talker")["xsv_status"] == "child", "a child that has ended may speak")
+
+    def test_stopping_is_shown(self):
+        daemon = self.notifier('startsecs = 0\nnotify_access = main\nenvironment = LINGER="1"')
+        daemon.wait_for("talker", "RUNNING")
+        self.tell("ERRNO=13", "!barrier")
+        self.wait_said("barrier")
+        self.assertEqual(daemon.info("talker")["xsv_errno"], "Permission denied")
+        daemon.rpc.stopProcess("talker", False)
+        self.assertEventually(lambda: daemon.info("talker")["xsv_notified"] == "stopping", "it says that it stops")
+        self.assertEqual((daemon.state("talker"), daemon.info("talker")["xsv_status"]), ("STOPPING", "going"))
+
+
 if __name__ == "__main__":
     xsvd.main()
