@@ -9,9 +9,9 @@ namespace xsv::builtin {
 
 /// RFC 1078: a caller names the service he wants in one line.
 ///
-/// The engine gives us the names in XSVD_TCPMUX_NAMES, separated by commas ("+name": we say "+Go" to the caller), and in
-/// XSVD_TCPMUX_FD the number of a SOCK_SEQPACKET socket. A caller goes there as one packet: the name as the engine wrote it,
-/// without the plus, and his connection by SCM_RIGHTS.
+/// The services are datagram sockets of the engine in the folder XSVD_TCPMUX_DIR, each with its service's name; "+name": we
+/// say "+Go" to the caller. His connection goes there by SCM_RIGHTS. The folder is read for every caller, so a reload needs
+/// no word to us.
 class Tcpmux {
 public:
     static constexpr std::size_t kLongestName = 256;
@@ -22,14 +22,10 @@ public:
     bool give(std::string_view line, int connection, std::string& answer) const;
 
 private:
-    struct Name {
-        std::string name;
-        bool says_go;
-    };
-    bool hand_over(const Name& name, int connection) const;
+    std::vector<std::string> files() const;   ///< sorted
+    bool hand_over(const std::string& file, int connection) const;
 
-    int engine_ = -1;
-    std::vector<Name> names_;
+    std::string folder_;
 };
 
 }  // namespace xsv::builtin

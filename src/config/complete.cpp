@@ -131,9 +131,7 @@ private:
         }
         const bool per_connection = exec.activation == Activation::PerConnection;
         for (const sys::Endpoint& endpoint : spec_.sockets.endpoints) {
-            const bool connects =
-                endpoint.type == sys::SocketType::Stream || endpoint.type == sys::SocketType::SeqPacket;
-            if (per_connection && !connects)
+            if (per_connection && !endpoint.has_connections())
                 mistake("activation",
                         fmt::format("per_connection needs sockets with connections, {} has none", endpoint.text()));
         }
@@ -143,6 +141,9 @@ private:
         if (per_connection && spec_.policy.idle_time)
             warn("idle_timeout", "has no effect with activation = per_connection");
         if (!per_connection) accepting();
+        for (const sys::Endpoint& endpoint : spec_.sockets.endpoints)
+            if (endpoint.type == sys::SocketType::Passed && !per_connection)
+                mistake("activation", fmt::format("{} needs per_connection: there is nothing that the program could accept from", endpoint.text()));
         if (section_.has("deny_time") && builtin_name(exec.command) != "sensor") mistake("deny_time", "needs command = builtin:sensor");
     }
 

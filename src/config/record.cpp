@@ -8,7 +8,7 @@ namespace xsv::sys {
 
 std::uint64_t last_of(SocketType)
 {
-    return static_cast<std::uint64_t>(SocketType::Queue);
+    return static_cast<std::uint64_t>(SocketType::Passed);
 }
 std::uint64_t last_of(Family)
 {

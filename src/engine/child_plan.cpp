@@ -133,6 +133,8 @@ config::Program forwarder(const config::Proxy& proxy, const Surroundings& surrou
 
 }  // namespace
 
+std::string tcpmux_folder(const Surroundings& surroundings) { return surroundings.run_dir + "/tcpmux"; }
+
 Environment inheritable_environment(char** environment)
 {
     Environment result;
@@ -188,6 +190,7 @@ Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundin
         for (const int target : targets) plan.moves.emplace_back(sockets.front()->fd.get(), target);
     }
     add_extras(plan, *environment, extras);
+    if (builtin == "tcpmux") set(*environment, "XSVD_TCPMUX_DIR", tcpmux_folder(surroundings));
     plan.listen_pid = pass == SocketPass::ListenFds && has_socket;
 
     for (const auto& [name, value] : *environment) plan.environment.push_back(name + "=" + value);

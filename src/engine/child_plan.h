@@ -44,6 +44,9 @@ struct Extras {
     int until_exec = -1;                                 ///< stays open until exec
 };
 
+/// Where builtin:tcpmux finds the services that connections can be passed to.
+std::string tcpmux_folder(const Surroundings& surroundings);
+
 /// Spec and sockets to argv, environment and descriptors. With `listener`, the plan of one connection that the child
 /// accepts there; without, the program gets `sockets` in their order. Errors are the command's (see
 /// config::resolve_command) or an environment file's.

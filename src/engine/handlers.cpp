@@ -83,7 +83,8 @@ Handlers::Next Handlers::admit_one(const net::SocketPtr& socket)
     Admission admission = admit(limits, gate_, situation);
     if (std::holds_alternative<Admit>(admission.verdict)) {
         if (is_sensor()) return note_caller(socket);
-        const Next next = accepts_here() || caller_ ? accept_here(socket) : spawn_one(socket, -1);
+        const bool passed = socket->endpoint.type == sys::SocketType::Passed;   // nothing that a child could accept from
+        const Next next = accepts_here() || caller_ || passed ? accept_here(socket) : spawn_one(socket, -1);
         if (next == Next::Again) gate_ = admission.gate;
         return next;
     }

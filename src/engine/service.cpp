@@ -291,9 +291,9 @@ Status Service::make_ready()
 
 Status Service::prepare_sockets()
 {
-    if (sockets_.size() < socket_plan(spec_).size()) {
+    if (sockets_.size() < socket_plan(spec_, context_.surroundings).size()) {
         perform(OpenSockets{});
-        if (sockets_.size() < socket_plan(spec_).size()) return fail("{}", std::string(reason()));
+        if (sockets_.size() < socket_plan(spec_, context_.surroundings).size()) return fail("{}", std::string(reason()));
     }
     answered_ = false;
     if (is_forwarded()) return {};
@@ -395,13 +395,27 @@ std::string Service::failed_step() const
 
 // ---- sockets ------------------------------------------------------------------------------------------------------
 
-std::vector<sys::Endpoint> Service::socket_plan(const config::ServiceSpec& spec)
+std::vector<sys::Endpoint> Service::socket_plan(const config::ServiceSpec& spec, const Surroundings& surroundings)
 {
     std::vector<sys::Endpoint> plan;
     for (const sys::Endpoint& endpoint : spec.sockets.endpoints)
         for (sys::Endpoint& one : net::for_activation(endpoint, spec.exec.activation == config::Activation::PerConnection))
             plan.push_back(std::move(one));
+    for (sys::Endpoint& endpoint : plan)
+        if (endpoint.type == sys::SocketType::Passed) endpoint.path = tcpmux_folder(surroundings) + "/" + endpoint.path;
     return plan;
+}
+
+/// Connections are passed on by our own helper, and taken from nobody else.
+sys::SocketOptions Service::socket_options(const config::ServiceSpec& spec, const sys::Endpoint& endpoint, const Surroundings& surroundings)
+{
+    sys::SocketOptions options = spec.sockets.options;
+    if (endpoint.type != sys::SocketType::Passed) return options;
+    options.mode = 0600;
+    options.dir_mode = 0755;
+    options.owner = surroundings.helper_user ? std::optional(surroundings.helper_user->uid) : std::nullopt;
+    options.group.reset();
+    return options;
 }
 
 bool Service::holds_sockets() const
@@ -416,8 +430,8 @@ void Service::perform(const OpenSockets&)
 {
     std::vector<net::SocketPtr> opened;
     bool all = true;
-    for (const sys::Endpoint& endpoint : socket_plan(spec_)) {
-        auto socket = context_.socket_table.take_hold(endpoint, spec_.sockets.options);
+    for (const sys::Endpoint& endpoint : socket_plan(spec_, context_.surroundings)) {
+        auto socket = context_.socket_table.take_hold(endpoint, socket_options(spec_, endpoint, context_.surroundings));
         if (socket) {
             opened.push_back(std::move(*socket));
             continue;

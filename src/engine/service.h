@@ -72,10 +72,11 @@ public:
     /// Recovery: the slot says what was; sockets and the process are taken over, timers set.
     void recover();
     void on_exit(const ChildExit& exit);
-    /// The new settings; `sockets` are held already, in the order of socket_plan(spec).
+    /// The new settings; `sockets` are held already, in the order of socket_plan().
     void apply(config::ServiceSpec spec, std::vector<net::SocketPtr> sockets);
     /// The addresses a spec wants, each once.
-    static std::vector<sys::Endpoint> socket_plan(const config::ServiceSpec& spec);
+    static std::vector<sys::Endpoint> socket_plan(const config::ServiceSpec& spec, const Surroundings& surroundings);
+    static sys::SocketOptions socket_options(const config::ServiceSpec& spec, const sys::Endpoint& endpoint, const Surroundings& surroundings);
     bool can_stop() const { return stop_acts(policy_, state_); }   ///< would stop() change anything?
     bool holds_sockets() const;   ///< are they meant to be open now?
 

@@ -30,6 +30,7 @@ constexpr Scheme kSchemes[] = {
     {"unix-seqpacket", SocketType::SeqPacket, Family::Unix}, {"fifo", SocketType::Fifo, Family::Fifo},
     {"file", SocketType::File, Family::File},            {"mqueue", SocketType::Queue, Family::Queue},
     {"netlink", SocketType::Raw, Family::Netlink},
+    {"tcpmux", SocketType::Passed, Family::Unix},
     {"vsock", SocketType::Stream, Family::Vsock},        {"vsock-dgram", SocketType::Datagram, Family::Vsock},
     {"vsock-seqpacket", SocketType::SeqPacket, Family::Vsock},
     {"sctp", SocketType::Stream, Family::Dual, Protocol::Sctp},   {"sctp4", SocketType::Stream, Family::Inet4, Protocol::Sctp},
@@ -136,6 +137,17 @@ Status parse_path(Endpoint& endpoint, std::string_view rest)
     return {};
 }
 
+/// The path is the daemon's to choose; whoever opens the socket puts the folder in front.
+Status parse_mux(Endpoint& endpoint, std::string_view rest)
+{
+    constexpr std::size_t kLongest = 40;
+    const std::string_view name = rest.substr(rest.starts_with('+') ? 1 : 0);
+    if (name.empty() || name.size() > kLongest || has_control_bytes(name) || name.find_first_of("/ +") != std::string_view::npos)
+        return fail("expected NAME or +NAME, at most {} letters without blanks and slashes, got '{}'", kLongest, rest);
+    endpoint.path = rest;
+    return {};
+}
+
 Result<std::uint32_t> parse_word(std::string_view word, std::string_view what)
 {
     const auto number = text::to_int(word);
@@ -175,6 +187,7 @@ Status parse_netlink(Endpoint& endpoint, std::string_view rest)
 
 Status parse_rest(Endpoint& endpoint, std::string_view rest, bool any_port)
 {
+    if (endpoint.type == SocketType::Passed) return parse_mux(endpoint, rest);
     switch (endpoint.family) {
         case Family::Vsock: return parse_vsock(endpoint, rest);
         case Family::Netlink: return parse_netlink(endpoint, rest);
@@ -233,6 +246,7 @@ std::string Endpoint::text() const
         const char* word = type == SocketType::Stream ? "vsock" : type == SocketType::Datagram ? "vsock-dgram" : "vsock-seqpacket";
         return fmt::format("{}:{}:{}", word, host.empty() ? "any" : host, number);
     }
+    if (type == SocketType::Passed) return "tcpmux:" + path.substr(path.rfind('/') + 1);
     if (family == Family::Unix) {
         const char* word = type == SocketType::Stream ? "unix:" : type == SocketType::Datagram ? "unix-dgram:" : "unix-seqpacket:";
         return word + path;

@@ -15,7 +15,8 @@
 namespace xsv::sys {
 
 /// File: a device or a file of the kernel; Queue: a POSIX message queue; Raw: netlink.
-enum class SocketType : std::uint8_t { Stream, Datagram, SeqPacket, Fifo, Raw, File, Queue };
+/// Passed: connections that another program has accepted, each in a datagram of a unix socket (tcpmux).
+enum class SocketType : std::uint8_t { Stream, Datagram, SeqPacket, Fifo, Raw, File, Queue, Passed };
 /// Dual: no address was written ("tcp:80"); which sockets that means depends on the activation (see for_activation in net/).
 enum class Family : std::uint8_t { Dual, Inet4, Inet6, Unix, Fifo, Vsock, Netlink, File, Queue };
 /// Other than what the type means by itself (TCP, UDP).
@@ -23,7 +24,7 @@ enum class Protocol : std::uint8_t { Usual, Sctp, Mptcp, UdpLite };
 
 /// Where callers come to: "tcp:80", "tcp4:127.0.0.1:80", "tcp:[::1]:80", "udp:69", "unix:/run/x.sock", "unix:@name",
 /// "unix-dgram:…", "unix-seqpacket:…", "fifo:/run/x", "sctp:80", "mptcp:80", "udplite:80", "vsock:any:22", "vsock-dgram:…",
-/// "vsock-seqpacket:…", "netlink:kobject-uevent/1", "file:/dev/x", "mqueue:/x"; also Supervisor's "tcp://host:80" and "unix:///run/x.sock".
+/// "vsock-seqpacket:…", "netlink:kobject-uevent/1", "file:/dev/x", "mqueue:/x", "tcpmux:name", "tcpmux:+name"; also Supervisor's "tcp://host:80" and "unix:///run/x.sock".
 /// Ports may be names from /etc/services; hosts are numeric addresses, "localhost" or "*".
 struct Endpoint {
     SocketType type = SocketType::Stream;
@@ -42,6 +43,7 @@ struct Endpoint {
     /// The canonical spelling without the name: equal text means the same socket. Fits wire::kKeySize.
     std::string text() const;
     bool operator==(const Endpoint&) const = default;
+    bool has_connections() const { return type == SocketType::Stream || type == SocketType::SeqPacket || type == SocketType::Passed; }
 };
 
 /// socket_options, socket_mode, socket_owner, socket_backlog: how a socket is opened. on-demand.md 7.3 has the words.

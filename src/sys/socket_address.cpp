@@ -141,7 +141,7 @@ int kernel_type(SocketType type)
 {
     switch (type) {
     case SocketType::Stream: return SOCK_STREAM;
-    case SocketType::Datagram: return SOCK_DGRAM;
+    case SocketType::Datagram: case SocketType::Passed: return SOCK_DGRAM;
     case SocketType::SeqPacket: return SOCK_SEQPACKET;
     case SocketType::Raw: return SOCK_RAW;
     case SocketType::Fifo: case SocketType::File: case SocketType::Queue: break;

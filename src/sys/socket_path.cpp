@@ -55,7 +55,7 @@ Status remove_stale(const Endpoint& endpoint, const SocketAddress& address)
     if (::connect(caller.get(), address.get(), address.length) == 0) {
         ucred peer{};
         socklen_t size = sizeof peer;
-        const bool known = endpoint.type != SocketType::Datagram &&
+        const bool known = kernel_type(endpoint.type) != SOCK_DGRAM &&
                            ::getsockopt(caller.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0;
         return in_use(endpoint, known ? diagnostics::process_text(peer.pid) : std::string());
     }

@@ -160,6 +160,39 @@ std::vector<std::uint64_t> first_datagram(int fd)
     return {text::hash(std::string(sender) + std::string(bytes, static_cast<std::size_t>(count)))};
 }
 
+/// A connection that another program has accepted. What is none is closed (rule F7).
+Result<UniqueFd> receive_connection(int fd, Peer& peer)
+{
+    for (int tries = 0; tries < kAcceptTries; ++tries) {
+        char name[64];
+        iovec bytes{name, sizeof name};
+        alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))];
+        msghdr message{};
+        message.msg_iov = &bytes;
+        message.msg_iovlen = 1;
+        message.msg_control = space;
+        message.msg_controllen = sizeof space;
+        if (::recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0) {
+            if (errno == EAGAIN) break;
+            return fail_errno("receiving a connection", errno);
+        }
+        const cmsghdr* control = CMSG_FIRSTHDR(&message);
+        if (control == nullptr || control->cmsg_type != SCM_RIGHTS || control->cmsg_len != CMSG_LEN(sizeof(int))) continue;
+        int received = -1;
+        std::memcpy(&received, CMSG_DATA(control), sizeof received);
+        UniqueFd connection(received);
+        if (option_of(received, SO_TYPE) != SOCK_STREAM || option_of(received, SO_ACCEPTCONN) != 0) continue;
+        sockaddr_storage from{};
+        socklen_t length = sizeof from;
+        if (::getpeername(received, reinterpret_cast<sockaddr*>(&from), &length) < 0) continue;
+        PeerPath path{};
+        note_peer(peer, path, received, &from, length);
+        note_progress();
+        return connection;
+    }
+    return UniqueFd();
+}
+
 class KernelSockets final : public Sockets {
 public:
     Result<UniqueFd> listen(const Endpoint& endpoint, const SocketOptions& options) override
@@ -279,6 +312,7 @@ public:
 
     Result<UniqueFd> accept(int fd, Peer& peer) override
     {
+        if (option_of(fd, SO_TYPE) == SOCK_DGRAM) return receive_connection(fd, peer);
         for (int tries = 0; tries < kAcceptTries; ++tries) {
             sockaddr_storage from{};
             socklen_t length = sizeof from;

@@ -2,9 +2,9 @@
 import os
 import re
 import select
+import signal
 import socket
 import struct
-import subprocess
 import time
 import unittest
 from pathlib import Path
@@ -193,24 +193,52 @@ class Tcpmux(xsvd.TestCase):
         self.assertEqual(xsvd.talk(("127.0.0.1", port), b"unfinished"), b"")
 
     def test_the_caller_goes_to_the_service_he_names(self):
-        """With this test as the engine."""
-        engine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        engine.settimeout(xsvd.PATIENCE)
-        with engine, theirs, socket.create_server(("127.0.0.1", 0)) as listener:
-            program = subprocess.Popen([xsvd.BUILD / "bin" / "xsvd-builtin", "tcpmux"], stdin=listener, pass_fds=[theirs.fileno()],
-                                       env={"XSVD_TCPMUX_FD": str(theirs.fileno()), "XSVD_TCPMUX_NAMES": "plain,+greeted"})
-            self.addCleanup(program.wait)
-            self.addCleanup(program.kill)
-            self.assertEqual(xsvd.talk(listener.getsockname(), b"help\r\n"), b"plain\r\ngreeted\r\n")
-            for name, go in ((b"Plain", b""), (b"GREETED", b"+Go\r\n")):
-                with xsvd.connect(listener.getsockname()) as caller:
-                    caller.sendall(name + b"\r\nfor the service")
-                    told, [fd], _, _ = socket.recv_fds(engine, 300, 1)
-                    with socket.socket(fileno=fd) as connection:
-                        self.assertEqual(told, name.lower())
-                        self.assertEqual(connection.recv(100), b"for the service")
-                        connection.sendall(b"hello")
-                    self.assertEqual(xsvd.read_all(caller), go + b"hello")
+        port = xsvd.free_port()
+        config = f"""
+            [program:mux]
+            command = builtin:tcpmux
+            socket = tcp4:127.0.0.1:{port}
+            [program:plain]
+            command = /bin/sh -c 'read line; echo "$REMOTE_ADDR says $line"'
+            socket = tcpmux:plain
+            activation = per_connection
+            [program:greeted]
+            command = /bin/sh -c 'read line; echo "got $line"'
+            socket = tcpmux:+greeted
+            activation = per_connection
+            deny_from = 127.0.0.3"""
+        daemon = self.daemon(config)
+
+        def ask(name, source=None):
+            return xsvd.talk(("127.0.0.1", port), name + b"\r\nfor the service\n", source=source)
+        self.assertEqual(xsvd.talk(("127.0.0.1", port), b"help\r\n"), b"greeted\r\nplain\r\n")
+        self.assertEqual(ask(b"Plain", "127.0.0.2"), b"127.0.0.2 says for the service\n")
+        self.assertEqual(ask(b"GREETED"), b"+Go\r\ngot for the service\n")
+        self.assertEqual(ask(b"greeted", "127.0.0.3"), b"+Go\r\n")   # who he is, the service asks
+        engine = daemon.engine()
+        os.kill(engine, signal.SIGKILL)
+        self.assertEqual(ask(b"plain"), b"127.0.0.1 says for the service\n")
+        daemon.wait_for_engine(other_than=engine)
+        daemon.ctl("stop", "plain")
+        self.assertEqual(ask(b"plain"), b"-Service not available\r\n")
+        daemon.reload(config.replace("tcpmux:+greeted", "tcpmux:other"))
+        self.assertEqual(ask(b"other"), b"got for the service\n")
+        self.assertEqual(ask(b"greeted"), b"-Service not available\r\n")
+
+    def test_a_stranger_cannot_pass_connections(self):
+        daemon = self.daemon("""
+            [program:plain]
+            command = /bin/cat
+            socket = tcpmux:plain
+            activation = per_connection
+            [program:always]
+            command = /bin/cat
+            socket = tcpmux:always
+            activation = always""")
+        path = [line.split()[-1] for line in open("/proc/net/unix", encoding="utf-8") if line.rstrip().endswith("/tcpmux/plain")]
+        modes = {os.stat(each).st_mode & 0o777 for each in path}
+        self.assertEqual(modes, {0o600})
+        self.assertIn("needs per_connection", daemon.info("always")["description"])
 
 
 class Configuration(xsvd.TestCase):

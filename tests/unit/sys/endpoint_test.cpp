@@ -63,7 +63,7 @@ TEST_CASE("endpoints beyond TCP, UDP and unix have one spelling each", "[sys][en
     const std::pair<const char*, const char*> good[] = {
         {"vsock:any:22", "vsock:any:22"}, {"vsock::22", "vsock:any:22"}, {"vsock-seqpacket:3:1024", "vsock-seqpacket:3:1024"}, {"vsock-dgram:2:4294967294", "vsock-dgram:2:4294967294"},
         {"sctp:80", "sctp:80"}, {"sctp4:80", "sctp4:80"}, {"mptcp:[::1]:80", "mptcp:[::1]:80"}, {"udplite6:69", "udplite6:69"},
-        {"netlink:kobject-uevent/1", "netlink:kobject-uevent/1"}, {"netlink:route", "netlink:route"}, {"file:/dev/x", "file:/dev/x"}, {"mqueue:/x", "mqueue:/x"},
+        {"netlink:kobject-uevent/1", "netlink:kobject-uevent/1"}, {"netlink:route", "netlink:route"}, {"file:/dev/x", "file:/dev/x"}, {"mqueue:/x", "mqueue:/x"}, {"tcpmux:ftp", "tcpmux:ftp"}, {"tcpmux:+ftp", "tcpmux:+ftp"},
     };
     for (const auto& [written, text] : good) {
         INFO(written);
@@ -74,7 +74,7 @@ TEST_CASE("endpoints beyond TCP, UDP and unix have one spelling each", "[sys][en
     }
     const std::pair<const char*, const char*> wrong[] = {
         {"vsock:22", "expected CID:port"}, {"vsock:me:22", "a context number or any"}, {"vsock:any:x", "a port"}, {"netlink:none", "the name of a netlink family"},
-        {"netlink:route/x", "a number of multicast groups"}, {"file:x", "an absolute path"}, {"mqueue:/a/b", "one '/'"}, {"file:@x", "an absolute path"},
+        {"netlink:route/x", "a number of multicast groups"}, {"file:x", "an absolute path"}, {"mqueue:/a/b", "one '/'"}, {"tcpmux:a/b", "NAME or +NAME"}, {"tcpmux:+", "NAME or +NAME"}, {"file:@x", "an absolute path"},
     };
     for (const auto& [written, part] : wrong) {
         INFO(written);
