@@ -153,12 +153,14 @@ void StreamFront::accept_some()
 
 bool StreamFront::accept_one(sys::UniqueFd target)
 {
-    sys::UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    sys::SocketAddress from;
+    from.length = sizeof from.storage;
+    sys::UniqueFd fd(::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&from.storage), &from.length, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) pause();
         return errno == ECONNABORTED;
     }
-    auto session = std::make_shared<Session>(workshop_.poller, workshop_.pipes, static_cast<SessionOwner&>(*this), std::move(fd));
+    auto session = std::make_shared<Session>(workshop_.poller, workshop_.pipes, static_cast<SessionOwner&>(*this), std::move(fd), from);
     Session& one = *session;
     sessions_.emplace(&one, std::move(session));
     ++workshop_.live;

@@ -4,8 +4,9 @@
 #include <list>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "event/loop.h"
 #include "proxy/proxy_header.h"
@@ -117,9 +118,9 @@ private:
     bool answers_ = false;                   ///< the program has answered since it is up
     bool watched_ = false, paused_ = false;
     Time up_since_{};
-    std::map<Session*, std::shared_ptr<Session>> sessions_;
+    std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
     std::list<Session*> held_;
-    std::set<Session*> connecting_;
+    std::unordered_set<Session*> connecting_;
     std::unique_ptr<Probe> probe_;
     Duration probe_delay_{};
     Counts counts_;

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "proxy/session.h"
 
@@ -39,7 +40,10 @@ int forward_one(sys::UniqueFd caller, const std::string& written, Protocol proto
     Poller poller;
     Pipes pipes;
     Only owner;
-    Session session(poller, pipes, owner, std::move(caller));
+    sys::SocketAddress from;
+    from.length = sizeof from.storage;
+    if (::getpeername(caller.get(), reinterpret_cast<sockaddr*>(&from.storage), &from.length) != 0) from.length = 0;
+    Session session(poller, pipes, owner, std::move(caller), from);
     session.send_first(proxy_header(protocol, session.caller()));
     session.connect(std::make_shared<Target>(std::move(*target)));
     const std::time_t begun = BootClock::now().time_since_epoch() / std::chrono::seconds(1);

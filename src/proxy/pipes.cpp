@@ -19,6 +19,7 @@ std::unique_ptr<Pipe> Pipes::take()
     }
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return nullptr;
+    (void)::fcntl(ends[1], F_SETPIPE_SZ, 512 * 1024);  // the kernel gives less to who has much
     return std::make_unique<Pipe>(Pipe{sys::UniqueFd(ends[1]), sys::UniqueFd(ends[0]), 0});
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kRounds = 8;                        // of one direction before others have their turn
 constexpr std::size_t kBuffer = 16 * 1024;
-constexpr std::size_t kSplice = 256 * 1024;
+constexpr std::size_t kSplice = 512 * 1024;
 char buffer[kBuffer];                             // everybody's: nothing stays in it
 
 bool would_block() { return errno == EAGAIN || errno == EINTR; }
@@ -58,7 +58,8 @@ Relay::State Relay::proceed(Flow& flow, End& from, End& to)
             continue;
         }
         if (flow.ended) {
-            ::shutdown(to.fd.get(), SHUT_WR);
+            const Flow& other = flows_[&flow == &flows_[0] ? 1 : 0];
+            if (!other.closed) ::shutdown(to.fd.get(), SHUT_WR);  // else the close says it
             flow.closed = true;
             if (flow.pipe != nullptr) pipes_.give(std::move(flow.pipe));
             return State::Waits;

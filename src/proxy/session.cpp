@@ -21,31 +21,33 @@ int error_of(int fd)
     return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
-sys::Peer peer_of(int fd)
-{
-    sockaddr_storage address{};
-    socklen_t length = sizeof address;
-    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) length = 0;
-    sys::Peer peer;
-    sys::PeerPath path{};
-    sys::note_peer(peer, path, fd, &address, length);
-    return peer;
-}
+bool is_inet(int family) { return family == AF_INET || family == AF_INET6; }
 
 }  // namespace
 
-Session::Session(Poller& poller, Pipes& pipes, SessionOwner& owner, sys::UniqueFd caller)
-    : poller_(poller), owner_(owner), relay_(pipes), peer_(peer_of(caller.get()))
+Session::Session(Poller& poller, Pipes& pipes, SessionOwner& owner, sys::UniqueFd caller, const sys::SocketAddress& from)
+    : poller_(poller), owner_(owner), relay_(pipes), from_(from)
 {
     Relay::End& end = relay_.end(Relay::Side::Caller);
     end.fd = std::move(caller);
-    end.thorough = peer_.kind != sys::Peer::Inet;
+    end.thorough = !is_inet(from.family());
     const int yes = 1;
     if (!end.thorough) ::setsockopt(end.fd.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     poller_.add(end.fd.get(), kEvents, caller_);
 }
 
-Session::~Session() { poller_.forget(caller_); }
+Session::~Session()
+{
+    if (has_turn_) poller_.forget(caller_);
+}
+
+sys::Peer Session::peer() const
+{
+    sys::Peer peer;
+    sys::PeerPath path{};
+    sys::note_peer(peer, path, caller(), &from_.storage, from_.length);
+    return peer;
+}
 
 void Session::connect(std::shared_ptr<Target> target)
 {
@@ -65,11 +67,12 @@ void Session::try_next(int error)
         }
         Relay::End& end = relay_.end(Relay::Side::Target);
         end = {};
+        end.readable = false;  // an event says so
         end.thorough = where_->is_unix();
         end.fd = std::move(*fd);
         phase_ = Phase::Connecting;
         poller_.add(end.fd.get(), kEvents, target_);
-        if (where_->is_unix()) check_connection();  // there at once, or not at all
+        if (where_->is_unix()) check_connection(0);  // there at once, or not at all
         return;
     }
     phase_ = Phase::Waiting;
@@ -77,10 +80,10 @@ void Session::try_next(int error)
     owner_.unconnected(*this, error);
 }
 
-void Session::check_connection()
+void Session::check_connection(std::uint32_t events)
 {
     Relay::End& end = relay_.end(Relay::Side::Target);
-    if (const int error = error_of(end.fd.get()); error != 0) {
+    if (const int error = (events & (EPOLLERR | EPOLLHUP)) != 0 ? error_of(end.fd.get()) : 0; error != 0) {
         poller_.remove(end.fd.get());
         end.fd.reset();
         ++candidate_;
@@ -117,7 +120,7 @@ void Session::on_events(Relay::Side side, std::uint32_t events)
     if (side == Relay::Side::Caller) {
         if ((events & (EPOLLHUP | EPOLLERR)) != 0) end(true);  // nobody waits any more
     } else if (phase_ == Phase::Connecting && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
-        check_connection();
+        check_connection(events);
     }
 }
 
@@ -138,14 +141,10 @@ void Session::end(bool failed)
     if (phase_ == Phase::Over) return;
     if (failed && phase_ == Phase::Relaying) relay_.reset();
     phase_ = Phase::Over;
-    poller_.forget(caller_);
-    for (const Relay::Side side : {Relay::Side::Caller, Relay::Side::Target}) {
-        sys::UniqueFd& fd = relay_.end(side).fd;
-        if (!fd) continue;
-        poller_.remove(fd.get());
-        fd.reset();
-    }
+    if (has_turn_) poller_.forget(caller_);
     owner_.ended(*this, failed);
+    // Nobody else has these descriptors: closed, they are off the poller.
+    for (const Relay::Side side : {Relay::Side::Caller, Relay::Side::Target}) relay_.end(side).fd.reset();
 }
 
 }  // namespace xsv::proxy

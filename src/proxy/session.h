@@ -18,13 +18,13 @@ public:
     virtual ~SessionOwner() = default;
     virtual void connected(Session& session) = 0;
     virtual void unconnected(Session& session, int error) = 0;   ///< the caller is still there
-    virtual void ended(Session& session, bool failed) = 0;       ///< the last word; the session is off the poller
+    virtual void ended(Session& session, bool failed) = 0;       ///< the last word; nothing is told of it after this
 };
 
 /// One caller, from accept to end.
 class Session {
 public:
-    Session(Poller& poller, Pipes& pipes, SessionOwner& owner, sys::UniqueFd caller);
+    Session(Poller& poller, Pipes& pipes, SessionOwner& owner, sys::UniqueFd caller, const sys::SocketAddress& from);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -37,7 +37,7 @@ public:
 
     bool is_connected() const { return phase_ == Phase::Relaying; }
     bool is_connecting() const { return phase_ == Phase::Connecting; }
-    const sys::Peer& peer() const { return peer_; }
+    sys::Peer peer() const;
     int caller() const { return relay_.end(Relay::Side::Caller).fd.get(); }
     std::uint64_t bytes_in() const { return relay_.end(Relay::Side::Caller).received; }
     std::uint64_t bytes_out() const { return relay_.end(Relay::Side::Target).received; }
@@ -53,7 +53,7 @@ private:
         Relay::Side side;
     };
     void on_events(Relay::Side side, std::uint32_t events);
-    void check_connection();
+    void check_connection(std::uint32_t events);
     void try_next(int error);
     void begin_relay();
     void proceed();
@@ -62,7 +62,7 @@ private:
     SessionOwner& owner_;
     Relay relay_;
     Watched caller_{*this, Relay::Side::Caller}, target_{*this, Relay::Side::Target};
-    sys::Peer peer_;
+    sys::SocketAddress from_;
     std::shared_ptr<Target> where_;   ///< while connecting
     std::size_t candidate_ = 0;
     Phase phase_ = Phase::Waiting;
