@@ -176,6 +176,9 @@ private:
         if (told && !section_.has("notify_access")) ready.access = NotifyAccess::Main;
         if (ready.when == ReadyWhen::Notify && ready.access == NotifyAccess::None)
             mistake("notify_access", "ready = notify needs main, exec or all");
+        const auto target = spec_.proxy ? sys::Endpoint::parse(spec_.proxy->target) : fail("no target");
+        if (ready.when == ReadyWhen::Connect && !ready.connect_to && target && target->type == sys::SocketType::Stream)
+            ready.connect_to = *target;
         if (ready.when == ReadyWhen::Connect && !ready.connect_to)
             mistake("ready", "expected connect:ENDPOINT, such as connect:tcp:127.0.0.1:80: there is nothing to connect to otherwise");
         if (ready.when == ReadyWhen::Fd) ready_descriptor();

@@ -578,8 +578,8 @@ void Service::on_paused(std::int64_t connections)
 void Service::on_forwarded(std::int64_t connections, std::int64_t accepted, std::int64_t refused)
 {
     forwarded_ = connections;
-    place().accepted += static_cast<std::uint64_t>(accepted);
-    place().refused += static_cast<std::uint64_t>(refused);
+    place().accepted += static_cast<std::uint64_t>(std::max<std::int64_t>(accepted, 0));
+    place().refused += static_cast<std::uint64_t>(std::max<std::int64_t>(refused, 0));
     if (connections > 0 || accepted > 0) busy_ = context_.loop.now();
 }
 

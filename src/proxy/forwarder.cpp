@@ -15,6 +15,7 @@ using wire::Value;
 
 constexpr Duration kReport = std::chrono::milliseconds(200);
 constexpr Duration kRows = std::chrono::milliseconds(20);
+constexpr Duration kNoLimit = std::chrono::hours(24 * 365);
 constexpr std::size_t kMostRows = 256;
 
 /// Two for each caller, and for those whose bytes are on their way two pipes of two ends each; the rest is for everything else.
@@ -120,7 +121,8 @@ void Forwarder::set_service(const Value& message)
     settings.target = message.text("target");
     settings.protocol = protocol == "v1" ? Protocol::V1 : protocol == "v2" ? Protocol::V2 : Protocol::None;
     settings.has_program = message.flag("program");
-    settings.start_timeout = std::chrono::milliseconds(message.number("start_timeout", 90'000));
+    settings.start_timeout = std::chrono::milliseconds(message.number("start_timeout"));
+    if (settings.start_timeout == Duration::zero()) settings.start_timeout = kNoLimit;
     settings.flow_time = std::chrono::milliseconds(message.number("flow_time", 60'000));
     settings.log_begin = message.flag("log_begin");
     settings.log_end = message.flag("log_end");

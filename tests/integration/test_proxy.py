@@ -1,6 +1,7 @@
 """proxy_to: callers are forwarded to a program that is started for them and gets no socket."""
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -215,6 +216,31 @@ proxy_to = tcp:{target.getsockname()[1]}
                     with target.accept()[0] as behind:
                         return behind.recv(10) == b"late"
             xsvd.until(is_answered, "an answer")
+
+    def test_ready_is_who_answers(self):
+        daemon = self.daemon(self.config("ready = connect\nactivation = always\nautostart = no", words=[self.behind, 0.5]))
+        daemon.ctl("start", "web", check=True)  # which waits until it is
+        xsvd.connect(("127.0.0.1", self.behind)).close()
+        self.assertEqual(daemon.state("web"), "RUNNING")
+
+    def test_more_callers_than_descriptors_wait(self):
+        """And nothing spins meanwhile."""
+        few = 150
+        daemon = self.daemon(self.config(), supervisord="minfds = 100",
+                             preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (few, few)))
+        self.serving_pid()
+        callers = [xsvd.connect(self.front) for _ in range(few)]
+        time.sleep(0.3)
+        before = daemon.cpu()
+        time.sleep(1)
+        self.assertLess(daemon.cpu() - before, 0.3)
+        self.assertFalse(xsvd.is_refused(self.front))
+        for caller in callers:
+            caller.sendall(b"x")
+            caller.shutdown(socket.SHUT_WR)
+        for caller in callers:
+            self.assertEqual(xsvd.read_all(caller).partition(b" ")[2], b"X")
+            caller.close()
 
     def test_a_program_that_ends_at_once(self):
         daemon = self.daemon(f"""
