@@ -150,7 +150,8 @@ private:
         if (*last < *first) return draft_.mistake(*version, fmt::format("the range '{}' ends before it begins", versions));
         draft_.section.set("rpc", dash == std::string::npos ? fmt::format("{}/{}", *program, *first) : fmt::format("{}/{}-{}", *program, *first, *last), version->place);
         draft_.port = 0;
-        if (const auto endpoint = endpoint_text()) draft_.section.set("socket", *endpoint, place("socket_type"));
+        // rpcbind tells a port for each family, and callers ask for that of IPv4.
+        if (auto endpoint = endpoint_text()) draft_.section.set("socket", *endpoint == draft_.protocol + ":0" ? draft_.protocol + "4:0" : *endpoint, place("socket_type"));
     }
 
     void write_options()

@@ -105,6 +105,7 @@ TEST_CASE("xinetd: RPC", "[config][xinetd][rpc]")
 {
     const std::string body = " socket_type = dgram\n protocol = udp\n wait = yes\n user = root\n server = /b\n";
     CHECK(keys_of(entry("rstatd", body + " type = RPC\n rpc_version = 2-4\n"), "rstatd")["rpc"] == "100001/2-4");
+    CHECK(keys_of(entry("rstatd", body + " type = RPC\n rpc_version = 2-4\n"), "rstatd")["socket"] == "udp4:0");
     CHECK(keys_of(entry("rup", body + " type = RPC\n rpc_version = 1\n"), "rup")["rpc"] == "100001/1");
     CHECK(keys_of(entry("mine", body + " type = RPC UNLISTED\n rpc_version = 1\n rpc_number = 300019\n"), "mine")["rpc"] == "300019/1");
     CHECK(remarks_of(entry("mine", body + " type = RPC\n")) ==
