@@ -314,11 +314,15 @@ void HostsAccess::read(const std::string& file, bool allows)
             more = is_whole && line.ends_with('\\');
             if (more) line.pop_back();
         }
-        if (line.starts_with('#') || text::trim(line).empty()) continue;
+        if (text::trim(line).empty() || (is_whole && line.starts_with('#'))) continue;
         auto fields = fields_of(line);
-        const char* const why = !is_whole ? "the last line has no end" : fields.size() < 2 ? "expected servers : clients" : nullptr;
-        if (why != nullptr) {
-            remarks_.push_back({Weight::Warning, place, "", "", fmt::format("{}: ignored, as by tcp wrappers", why)});
+        if (!is_whole) {
+            remarks_.push_back({Weight::Warning, place, "", "", "the last line has no end: tcp wrappers refuse everybody for whom they read on to it"});
+            rules_.push_back({place, false, {"ALL"}, {"ALL"}, {}});
+            continue;
+        }
+        if (fields.size() < 2) {
+            remarks_.push_back({Weight::Warning, place, "", "", "expected servers : clients, the line is ignored"});
             continue;
         }
         Rule rule{place, allows, items_of(fields[0]), items_of(fields[1]), {}};

@@ -46,10 +46,10 @@ def free_port():
 
 
 class Xinetd:
-    def __init__(self, folder, config):
+    def __init__(self, folder, config, wrapper=()):
         self.log, self.folder = folder / "log", folder
         self.process = subprocess.Popen(
-            [str(XINETD / "usr/sbin/xinetd"), "-dontfork", "-stayalive", "-filelog", str(self.log), "-pidfile", str(folder / "pid"), "-f", str(config)],
+            [*wrapper, str(XINETD / "usr/sbin/xinetd"), "-dontfork", "-stayalive", "-filelog", str(self.log), "-pidfile", str(folder / "pid"), "-f", str(config)],
             env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True)
 
     def said(self):
@@ -69,9 +69,11 @@ class Xinetd:
 
 
 class Pair:
-    """`files` are templates: {"main": text, "d/name": text}; @DIR@ is the folder, @port(NAME)@ a port of each daemon's own."""
+    """`files` are templates: {"main": text, "d/name": text}; @DIR@ is the folder, @port(NAME)@ a port of each daemon's own.
 
-    def __init__(self, files):
+    `allow` and `deny` are what both daemons find in /etc/hosts.allow and /etc/hosts.deny."""
+
+    def __init__(self, files, allow="", deny=""):
         self.folder = Path(tempfile.mkdtemp(prefix="xsv-xinetd-"))
         self.folder.chmod(0o755)
         shutil.copy(HERE / "probe.py", self.folder)   # where every user can read it
@@ -81,9 +83,15 @@ class Pair:
                 path = self.folder / daemon / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(self._filled(daemon, text))
-        self.xinetd = Xinetd(self.folder / "xinetd", self.folder / "xinetd" / "main")
-        self.daemon = xsvd.Daemon(f"[include]\nxinetd = {self.folder}/xsvd/main\n", env=dict(ENVIRONMENT, LD_LIBRARY_PATH=ENVIRONMENT["LD_LIBRARY_PATH"]),
-                                  wrapper=["/usr/bin/env", "-i", *(f"{name}={value}" for name, value in ENVIRONMENT.items())])
+        wrapper = []
+        if allow or deny:
+            (self.folder / "allow").write_text(allow)
+            (self.folder / "deny").write_text(deny)
+            mounts = "".join(f"mount --bind {self.folder}/{name} /etc/hosts.{name} && " for name in ("allow", "deny"))
+            wrapper = ["/usr/bin/unshare", "-m", "/bin/sh", "-c", mounts + 'exec "$0" "$@"']
+        self.xinetd = Xinetd(self.folder / "xinetd", self.folder / "xinetd" / "main", wrapper)
+        self.daemon = xsvd.Daemon(f"[include]\nxinetd = {self.folder}/xsvd/main\n", env=ENVIRONMENT,
+                                  wrapper=[*wrapper, "/usr/bin/env", "-i", *(f"{name}={value}" for name, value in ENVIRONMENT.items())])
         self.xinetd.wait()
 
     def _filled(self, daemon, text):
@@ -105,6 +113,12 @@ class Pair:
             self.daemon.stop()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def can_have_own_files():
+    """Whether a process may have an /etc/hosts.allow of its own."""
+    return all(os.path.exists(f"/etc/hosts.{name}") for name in ("allow", "deny")) and subprocess.run(
+        ["/usr/bin/unshare", "-m", "/bin/sh", "-c", "mount --bind /etc/hosts.deny /etc/hosts.allow"], capture_output=True, check=False).returncode == 0
 
 
 def ask(port, request=b"", source=None, host="127.0.0.1"):

@@ -332,5 +332,63 @@ class SideBySide(unittest.TestCase):
         self.assert_same_time(p.ask_datagram, "dgram")
 
 
+ALLOW = """# the first rule that matches decides
+one: 127.0.0.2
+net: 127.1.
+slash: 127.0.0.0/30
+mask: 127.0.0.0/255.255.255.252
+odd: 127.0.0.1/24
+except: 127. EXCEPT 127.0.0.2 127.0.0.3
+twice: 127. EXCEPT 127.0. EXCEPT 127.0.0.2
+refused: 127.0.0.2: deny
+refused: ALL
+six: [::1]
+six-net: [::]/0
+list, other: 127.0.0.3, 127.0.0.9
+wild*: 127.0.0.2
+starred: 127.0.*
+continued: \\
+ 127.0.0.2 \\
+ 127.0.0.3
+spawned: 127.0.0.2: spawn /bin/true
+without separator
+CASE: 127.0.0.2
+but-not: 127.0.0.0/8: allow
+unknown: 127.0.0.2: colour red
+ALL EXCEPT one free but-not: 127.1.2.3
+echo: 127.0.0.9
+"""
+DENY = """but-not: 127.0.0.2
+some: 127.0.0.2, [::1]
+some: 127.0.0.3: allow
+ALL EXCEPT free some: ALL
+never: 127.0.0.1"""   # a last line without an end refuses everybody who comes to it
+WRAPPED = {name: f"libwrap = {name}" for name in ("one", "net", "slash", "mask", "odd", "except", "twice", "refused", "six", "six-net", "list", "other", "wilder",
+                                                  "starred", "continued", "spawned", "without", "case", "but-not", "unknown", "free", "some")}
+WRAPPED |= {"by-server": "", "with-list": "libwrap = except\nonly_from = 127.0.0.0\nno_access = 127.0.0.9"}
+
+
+@unittest.skipUnless(os.geteuid() == 0 and p.can_have_own_files(), "hosts.allow can be replaced in a mount name space only")
+class Wrappers(unittest.TestCase):
+    def test_who_comes_in(self):
+        files.clear()
+        for name, lines in WRAPPED.items():
+            text(name, lines, flags="")
+        text("not-asked", "libwrap = nobody-has-it", flags="NOLIBWRAP")
+        service("echo", types="INTERNAL UNLISTED", user="", server="", arguments="")
+        pair = p.Pair(files, ALLOW, DENY)
+        self.addCleanup(pair.stop)
+        for name in (*WRAPPED, "not-asked", "echo"):
+            for source in SOURCES:
+                with self.subTest(name, source=source):
+                    host = "::1" if ":" in source else "127.0.0.1"
+                    if host == "::1" and name in ("not-asked", "echo"):
+                        continue   # of IPv4
+                    theirs, ours = (p.ask(pair.port(daemon, name), b"hello", source, host) for daemon in ("xinetd", "xsvd"))
+                    self.assertEqual(theirs, ours)
+                    self.assertIsNotNone(ours)
+        self.assertEqual(pair.daemon.ctl("check")[0], 0)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -165,8 +165,10 @@ TEST_CASE("hosts.allow: options", "[config][hosts_access]")
 TEST_CASE("hosts.allow: lines", "[config][hosts_access]")
 {
     CHECK(allowed("sshd: \\\n 10.0.0.1 \\\n 10.0.0.2\n", kDenyAll) == "10.0.0.1-10.0.0.2");
-    CHECK(remarks("# x\n\nsshd 10.0.0.1\n", "") == Lines{"1 allow:3: expected servers : clients: ignored, as by tcp wrappers"});
-    CHECK(remarks("", "ALL: ALL") == Lines{"1 deny:1: the last line has no end: ignored, as by tcp wrappers"});
+    CHECK(remarks("# x\n\nsshd 10.0.0.1\n", "") == Lines{"1 allow:3: expected servers : clients, the line is ignored"});
+    CHECK(remarks("", "ALL: ALL") == Lines{"1 deny:1: the last line has no end: tcp wrappers refuse everybody for whom they read on to it"});
+    CHECK(allowed("sshd: 10.0.0.1\n# end", "sshd: ALL: allow\n") == "10.0.0.1");
+    CHECK(allowed("sshd: 10.0.0.1\n  ", "") == "all");
     CHECK(decide(rules("a: ALL\n\\\n\nsshd: \\\nALL\n", "")).place.line == 4);
     Surroundings fake = machine_with({});
     fake.read = [](const std::string& path) -> Result<std::string> { return fail("{}: others may write to it", path); };
