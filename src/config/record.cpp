@@ -12,7 +12,7 @@ std::uint64_t last_of(SocketType)
 }
 std::uint64_t last_of(Family)
 {
-    return static_cast<std::uint64_t>(Family::Queue);
+    return static_cast<std::uint64_t>(Family::Inherited);
 }
 
 std::uint64_t last_of(Protocol)

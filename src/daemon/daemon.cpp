@@ -86,9 +86,12 @@ void Daemon::wire_together()
 {
     socket_table_ = std::make_unique<net::SocketTable>(*sockets_, guardian_);
     for (auto at = inherited_.rest().begin(); at != inherited_.rest().end();) {
-        const bool is_socket = at->first.starts_with("socket ");
+        const bool is_socket = at->first.starts_with("socket "), is_received = at->first.starts_with("received ");
         if (is_socket) socket_table_->inherit(at->first, std::move(at->second));
-        at = is_socket ? inherited_.rest().erase(at) : std::next(at);
+        // "received 0 web"; without a name they are called as systemd's library calls them.
+        const std::string name = is_received ? at->first.substr(at->first.find(' ', 9) + 1) : "";
+        if (is_received) socket_table_->receive(name.empty() ? "unknown" : name, std::move(at->second));
+        at = is_socket || is_received ? inherited_.rest().erase(at) : std::next(at);
     }
     context_.reset(new engine::Context{*loop_, *processes_, *sockets_, *socket_table_, guardian_, *table_, scribe_link_, inherited_, pids_, {}, {}});
     engine::Surroundings& surroundings = context_->surroundings;

@@ -12,18 +12,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "wire/guardian.h"
+#include "wire/guardian.h"  // and what it needs of sockets and strings
 
 namespace {
 
@@ -92,9 +89,7 @@ struct HeldTable {
         if (link != 0) close(entries[link - 1].fd);
         if (link == 0) entries[used].next = 0, link = ++used;
         Held& held = entries[link - 1];
-        memcpy(held.key, packet.key, sizeof held.key);
-        held.kind = packet.kind;
-        held.fd = fd;
+        held.kind = packet.kind, held.fd = fd, memcpy(held.key, packet.key, sizeof held.key);
         return true;
     }
 
@@ -269,8 +264,7 @@ void engine_is_ready() noexcept
     for (int fd = 0; null >= 0 && fd <= 2; ++fd) dup2(null, fd);
     if (null >= 0) close(null);
     (void)!write(life.report, "", 1);
-    close(life.report);
-    life.report = -1;
+    close(life.report), life.report = -1;
 }
 
 void obey(const GuardianPacket& packet, int fd) noexcept
@@ -358,9 +352,7 @@ void go_to_background() noexcept
         _exit(end.si_code == CLD_EXITED ? end.si_status : 128 + end.si_status);
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1);  // a fork does not inherit it
-    life.report = report[1];
-    life.detached = true;
-    life.starts = 0;
+    life.report = report[1], life.detached = true, life.starts = 0;
 }
 
 /// The engine is asked for by its number: among other dead children it would not come first.
@@ -413,11 +405,9 @@ void watch_clock() noexcept
     if (waits && late > kSecond) return engine.move(engine.watch, now() + kProbeSeconds * kSecond);
     if (waits) {
         events.note(GuardianEvent::EngineHung, now() - engine.since, engine.is_ready() ? 1 : 0);
-        engine.move(Watch::Aborting, now() + 2 * kSecond);
-        kill(engine.pid, SIGABRT);  // for a core
+        engine.move(Watch::Aborting, now() + 2 * kSecond), kill(engine.pid, SIGABRT);  // for a core
     } else if (engine.watch == Watch::Calm) {
-        engine.probe_waits = true;
-        engine.move(Watch::Asked, now() + (kHangSeconds - kProbeSeconds) * kSecond);
+        engine.probe_waits = true, engine.move(Watch::Asked, now() + (kHangSeconds - kProbeSeconds) * kSecond);
     } else {
         kill_engine();
     }
@@ -433,12 +423,10 @@ bool hand_over() noexcept
     }
     const HeldTable::Held& held = held_table.entries[engine.unsent - 1];
     GuardianPacket packet = make_packet(Fd);
-    packet.kind = held.kind;
-    memcpy(packet.key, held.key, sizeof packet.key);
+    packet.kind = held.kind, memcpy(packet.key, held.key, sizeof packet.key);
     // One that the kernel refuses to send for a whole second is left out: better an engine without it than none.
     if (!line.send(packet, held.fd) && (line.full || ++engine.refusals < 20)) return false;
-    engine.refusals = 0;
-    --engine.unsent;
+    engine.refusals = 0, --engine.unsent;
     return true;
 }
 
@@ -452,9 +440,7 @@ bool report_exit() noexcept
     if (end.si_pid == 0 || end.si_pid == engine.pid) return false;
     GuardianPacket packet = make_packet(Exit);
     packet.sequence = life.exits + 1;
-    packet.pid = end.si_pid;
-    packet.code = end.si_code;
-    packet.status = end.si_status;
+    packet.pid = end.si_pid, packet.code = end.si_code, packet.status = end.si_status;
     packet.user_us = int64_t{usage.ru_utime.tv_sec} * 1000000 + usage.ru_utime.tv_usec;
     packet.system_us = int64_t{usage.ru_stime.tv_sec} * 1000000 + usage.ru_stime.tv_usec;
     packet.max_rss_kb = usage.ru_maxrss;
@@ -557,6 +543,20 @@ rlim_t raise_file_limit() noexcept
     return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : files.rlim_cur;
 }
 
+/// Sockets that our parent passes on (LISTEN_FDS) are held as if an engine had said so; the key tells place and name.
+void hold_received() noexcept
+{
+    const char *const pid = getenv("LISTEN_PID"), *const count = getenv("LISTEN_FDS"), *name = getenv("LISTEN_FDNAMES");
+    if (pid == nullptr || count == nullptr || atoi(pid) != getpid()) return;
+    for (int place = 0; place < atoi(count) && fcntl(3 + place, F_SETFD, FD_CLOEXEC) == 0; ++place) {
+        const int length = name != nullptr ? static_cast<int>(strcspn(name, ":")) : 0;
+        GuardianPacket packet = make_packet(Hold);
+        snprintf(packet.key, sizeof packet.key, "received %d %.*s", place, length, length > 0 ? name : "");
+        held_table.hold(packet, 3 + place);
+        if (name != nullptr) name += length + (name[length] == ':');
+    }
+}
+
 /// The last process the kernel should sacrifice, where we may be (M8). The engine starts with our value.
 void ask_for_mercy() noexcept
 {
@@ -570,8 +570,7 @@ void take_signals() noexcept
 {
     signal(SIGCHLD, SIG_DFL);
     sigset_t all, ours;
-    sigfillset(&all);
-    sigemptyset(&ours);
+    sigfillset(&all), sigemptyset(&ours);
     const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
     for (int number : numbers) sigaddset(&ours, number);
     const bool blocked = sigprocmask(SIG_SETMASK, &all, nullptr) == 0;
@@ -586,6 +585,7 @@ int main(int argc, char** argv)
     open_standard_descriptors();
     set_title(argv);
     held_table.create(raise_file_limit());
+    hold_received();
     ask_for_mercy();
     unsetenv("XSVD_DETACHED");
     if (putenv(heritage.start) != 0 || putenv(heritage.files) != 0) give_up("cannot allocate memory");

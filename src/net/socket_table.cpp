@@ -1,5 +1,8 @@
 #include "net/socket_table.h"
 
+#include <cerrno>
+
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -26,19 +29,52 @@ void SocketTable::inherit(std::string key, sys::UniqueFd fd)
     inherited_.insert_or_assign(std::move(key), std::move(fd));
 }
 
+void SocketTable::receive(std::string name, sys::UniqueFd fd)
+{
+    received_.push_back({std::move(name), std::move(fd)});
+}
+
+const SocketTable::Received* SocketTable::received(const sys::Endpoint& endpoint) const
+{
+    const bool by_name = endpoint.family == sys::Family::Inherited;
+    for (const Received& one : received_)
+        if (by_name ? one.name == endpoint.path : sockets_.is_bound_to(one.fd.get(), endpoint)) return &one;
+    return nullptr;
+}
+
+Result<SocketPtr> SocketTable::adopt(const Received& received, const sys::Endpoint& endpoint, const sys::SocketOptions& options)
+{
+    sys::UniqueFd fd(::fcntl(received.fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!fd) return fail_errno("taking " + endpoint.text(), errno);
+    sys::Endpoint real = endpoint;
+    if (endpoint.family == sys::Family::Inherited) {
+        auto described = sockets_.describe(fd.get());
+        if (!described) return wrap(described, endpoint.text());
+        real = *std::move(described);
+        real.name = endpoint.name.empty() ? endpoint.path : endpoint.name;
+    }
+    if (auto set = sockets_.set_nonblocking(fd.get(), true); !set) return wrap(set, endpoint.text());
+    log::info("Taking socket {} from our parent", real.text());
+    SocketPtr socket(new HeldSocket{real, options, std::move(fd), key_of(endpoint), true, true}, [this](HeldSocket* s) { release(s); });
+    held_[socket->key] = socket;
+    return socket;
+}
+
 Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const sys::SocketOptions& options)
 {
     std::string key = key_of(endpoint);
     if (const auto known = held_.find(key); known != held_.end()) {
         if (SocketPtr socket = known->second.lock()) {
             if (socket->options != options) {
-                if (auto adjusted = sockets_.adjust(socket->fd.get(), endpoint, options); !adjusted)
+                auto adjusted = socket->is_received ? Status{} : sockets_.adjust(socket->fd.get(), endpoint, options);
+                if (!adjusted)
                     return wrap(adjusted, "changing the options of " + endpoint.text());
                 socket->options = options;
             }
             return socket;
         }
     }
+    if (const Received* known = received(endpoint)) return adopt(*known, endpoint, options);
     sys::UniqueFd fd;
     if (auto inherited = inherited_.extract(key); !inherited.empty()) {
         if (sockets_.is_bound_to(inherited.mapped().get(), endpoint)) fd = std::move(inherited.mapped());
@@ -70,14 +106,16 @@ bool SocketTable::is_held(const sys::Endpoint& endpoint) const
 {
     const std::string key = key_of(endpoint);
     const auto known = held_.find(key);
-    return inherited_.contains(key) || (known != held_.end() && !known->second.expired());
+    return inherited_.contains(key) || received(endpoint) != nullptr || (known != held_.end() && !known->second.expired());
 }
 
 void SocketTable::release(HeldSocket* socket)
 {
-    log::info("Closing socket {}", url(socket->endpoint));
-    sockets_.remove_path(socket->fd.get(), socket->endpoint, socket->options);
-    keeper_.drop(socket->key);
+    if (!socket->is_received) {
+        log::info("Closing socket {}", url(socket->endpoint));
+        sockets_.remove_path(socket->fd.get(), socket->endpoint, socket->options);
+        keeper_.drop(socket->key);
+    }
     if (const auto known = held_.find(socket->key); known != held_.end() && known->second.expired()) held_.erase(known);
     delete socket;
 }

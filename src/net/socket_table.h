@@ -20,6 +20,7 @@ struct HeldSocket {
     sys::UniqueFd fd;
     std::string key;         ///< "socket " + endpoint text: its name at the guardian
     bool was_given = false;  ///< programs may have it: with O_NONBLOCK as its users want it
+    bool is_received = false;   ///< our parent's: it outlives every program here
 };
 using SocketPtr = std::shared_ptr<HeldSocket>;
 
@@ -31,6 +32,9 @@ public:
 
     /// A descriptor that came back from the guardian; used when somebody takes hold of the same address.
     void inherit(std::string key, sys::UniqueFd fd);
+    /// A socket that our parent passed on. It serves "inherited:NAME" and every endpoint of its address, and stays open as
+    /// long as the daemon runs: only the parent could open it again.
+    void receive(std::string name, sys::UniqueFd fd);
     /// The open socket of that address, or a new one. Options that the kernel can change in place are applied.
     Result<SocketPtr> take_hold(const sys::Endpoint& endpoint, const sys::SocketOptions& options);
     /// A program has ruined the socket beyond repair: another one takes its place, here and at the guardian.
@@ -43,12 +47,20 @@ public:
     static std::string key_of(const sys::Endpoint& endpoint) { return "socket " + endpoint.text(); }
 
 private:
+    struct Received {
+        std::string name;
+        sys::UniqueFd fd;
+    };
+
     void release(HeldSocket* socket);
+    const Received* received(const sys::Endpoint& endpoint) const;
+    Result<SocketPtr> adopt(const Received& received, const sys::Endpoint& endpoint, const sys::SocketOptions& options);
 
     sys::Sockets& sockets_;
     Keeper& keeper_;
     std::map<std::string, std::weak_ptr<HeldSocket>> held_;
     std::map<std::string, sys::UniqueFd> inherited_;
+    std::vector<Received> received_;
 };
 
 /// The sockets an endpoint means. "tcp:80" is one dual-stack descriptor for a program that gets its listeners passed,

@@ -29,7 +29,7 @@ constexpr Scheme kSchemes[] = {
     {"unix", SocketType::Stream, Family::Unix},          {"unix-dgram", SocketType::Datagram, Family::Unix},
     {"unix-seqpacket", SocketType::SeqPacket, Family::Unix}, {"fifo", SocketType::Fifo, Family::Fifo},
     {"file", SocketType::File, Family::File},            {"mqueue", SocketType::Queue, Family::Queue},
-    {"netlink", SocketType::Raw, Family::Netlink},
+    {"netlink", SocketType::Raw, Family::Netlink},       {"inherited", SocketType::Stream, Family::Inherited},
     {"tcpmux", SocketType::Passed, Family::Unix},
     {"vsock", SocketType::Stream, Family::Vsock},        {"vsock-dgram", SocketType::Datagram, Family::Vsock},
     {"vsock-seqpacket", SocketType::SeqPacket, Family::Vsock},
@@ -42,6 +42,8 @@ constexpr Scheme kSchemes[] = {
 
 constexpr std::size_t kLongestUnixPath = sizeof(sockaddr_un::sun_path) - 1;
 constexpr std::size_t kLongestFilePath = 120;  // "socket mqueue:" before it is a key of the guardian, which has 135 bytes
+
+constexpr std::size_t kLongestName = 100;      // as are the names of sockets that our parent passes on
 
 bool has_control_bytes(std::string_view text)
 {
@@ -185,6 +187,14 @@ Status parse_netlink(Endpoint& endpoint, std::string_view rest)
     return {};
 }
 
+Status parse_name(Endpoint& endpoint, std::string_view rest)
+{
+    if (rest.empty() || rest.size() > kLongestName || has_control_bytes(rest) || rest.find(':') != std::string_view::npos)
+        return fail("expected the name of a socket, at most {} bytes without ':', got '{}'", kLongestName, rest);
+    endpoint.path = rest;
+    return {};
+}
+
 Status parse_rest(Endpoint& endpoint, std::string_view rest, bool any_port)
 {
     if (endpoint.type == SocketType::Passed) return parse_mux(endpoint, rest);
@@ -192,6 +202,7 @@ Status parse_rest(Endpoint& endpoint, std::string_view rest, bool any_port)
         case Family::Vsock: return parse_vsock(endpoint, rest);
         case Family::Netlink: return parse_netlink(endpoint, rest);
         case Family::Unix: case Family::Fifo: case Family::File: case Family::Queue: return parse_path(endpoint, rest);
+        case Family::Inherited: return parse_name(endpoint, rest);
         case Family::Dual: case Family::Inet4: case Family::Inet6: break;
     }
     return parse_inet(endpoint, rest, any_port);
@@ -240,6 +251,7 @@ std::string Endpoint::text() const
 {
     if (family == Family::Fifo) return "fifo:" + path;
     if (family == Family::File) return "file:" + path;
+    if (family == Family::Inherited) return "inherited:" + path;
     if (family == Family::Queue) return "mqueue:" + path;
     if (family == Family::Netlink) return number == 0 ? "netlink:" + host : fmt::format("netlink:{}/{}", host, number);
     if (family == Family::Vsock) {

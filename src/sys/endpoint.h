@@ -18,13 +18,14 @@ namespace xsv::sys {
 /// Passed: connections that another program has accepted, each in a datagram of a unix socket (tcpmux).
 enum class SocketType : std::uint8_t { Stream, Datagram, SeqPacket, Fifo, Raw, File, Queue, Passed };
 /// Dual: no address was written ("tcp:80"); which sockets that means depends on the activation (see for_activation in net/).
-enum class Family : std::uint8_t { Dual, Inet4, Inet6, Unix, Fifo, Vsock, Netlink, File, Queue };
+enum class Family : std::uint8_t { Dual, Inet4, Inet6, Unix, Fifo, Vsock, Netlink, File, Queue, Inherited };
 /// Other than what the type means by itself (TCP, UDP).
 enum class Protocol : std::uint8_t { Usual, Sctp, Mptcp, UdpLite };
 
 /// Where callers come to: "tcp:80", "tcp4:127.0.0.1:80", "tcp:[::1]:80", "udp:69", "unix:/run/x.sock", "unix:@name",
 /// "unix-dgram:…", "unix-seqpacket:…", "fifo:/run/x", "sctp:80", "mptcp:80", "udplite:80", "vsock:any:22", "vsock-dgram:…",
-/// "vsock-seqpacket:…", "netlink:kobject-uevent/1", "file:/dev/x", "mqueue:/x", "tcpmux:name", "tcpmux:+name"; also Supervisor's "tcp://host:80" and "unix:///run/x.sock".
+/// "vsock-seqpacket:…", "netlink:kobject-uevent/1", "file:/dev/x", "mqueue:/x", "tcpmux:name", "tcpmux:+name", "inherited:NAME" (passed on
+/// by our parent; the name is `path`); also Supervisor's "tcp://host:80" and "unix:///run/x.sock".
 /// Ports may be names from /etc/services; hosts are numeric addresses, "localhost" or "*".
 struct Endpoint {
     SocketType type = SocketType::Stream;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <netinet/in.h>
@@ -198,6 +199,7 @@ public:
     Result<UniqueFd> listen(const Endpoint& endpoint, const SocketOptions& options) override
     {
         if (endpoint.family == Family::Fifo) return open_fifo(endpoint, options);
+        if (endpoint.family == Family::Inherited) return fail("{}: our parent passed on no socket of this name", endpoint.text());
         auto fd = endpoint.family == Family::Unix ? open_unix(endpoint, options)
                   : is_special(endpoint)          ? open_special(endpoint, options)
                                                   : open_inet(endpoint, options);
@@ -362,6 +364,33 @@ public:
         return ::poll(&state, 1, 0) > 0 && (state.revents & POLLIN);
     }
 
+    Result<Endpoint> describe(int fd) override
+    {
+        const SocketAddress bound = bound_address(fd);
+        const int type = option_of(fd, SO_TYPE);
+        Endpoint endpoint;
+        endpoint.type = type == SOCK_STREAM ? SocketType::Stream : type == SOCK_SEQPACKET ? SocketType::SeqPacket : SocketType::Datagram;
+        std::array<char, INET6_ADDRSTRLEN> text{};
+        const bool six = bound.family() == AF_INET6;
+        if (bound.family() == AF_UNIX) {
+            endpoint.family = Family::Unix;
+            endpoint.path = unix_name(bound);
+            if (!endpoint.path.empty() && endpoint.path.front() == '\0') endpoint.path.front() = '@';
+        } else if (six || bound.family() == AF_INET) {
+            endpoint.family = six ? Family::Inet6 : Family::Inet4;
+            endpoint.port = port_of(bound);
+            const void* address = specific_address(bound);
+            if (address != nullptr) endpoint.host = ::inet_ntop(bound.family(), address, text.data(), text.size());
+            int v6only = 0;
+            socklen_t size = sizeof v6only;
+            if (six && address == nullptr && ::getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &size) == 0 && v6only == 0) endpoint.family = Family::Dual;
+        } else {
+            return fail("it is no socket of a kind that can be served");
+        }
+        if (has_queue(endpoint) && option_of(fd, SO_ACCEPTCONN) != 1) return fail("it does not listen");
+        return endpoint;
+    }
+
     bool is_bound_to(int fd, const Endpoint& endpoint) override
     {
         if (endpoint.family == Family::Fifo) {
@@ -369,6 +398,7 @@ public:
             return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) && is_own_path(fd, endpoint);
         }
         if (is_file(endpoint)) return is_special_file(fd, endpoint);
+        if (endpoint.family == Family::Inherited) return false;
         if (option_of(fd, SO_TYPE) != kernel_type(endpoint.type)) return false;
         const bool has_protocol = endpoint.protocol != Protocol::Usual || endpoint.family == Family::Netlink;
         if (has_protocol && option_of(fd, SO_PROTOCOL) != kernel_protocol(endpoint)) return false;

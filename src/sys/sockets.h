@@ -50,6 +50,8 @@ public:
     virtual bool discard_one(int fd) = 0;
     /// Is somebody waiting? (poll with no time-out)
     virtual bool has_arrival(int fd) = 0;
+    /// Which endpoint a socket from elsewhere is.
+    virtual Result<Endpoint> describe(int fd) = 0;
     /// What is bound at `fd`, as Endpoint::text() would say it; for checking received descriptors (rule F7).
     virtual bool is_bound_to(int fd, const Endpoint& endpoint) = 0;
 };

@@ -110,6 +110,7 @@ public:
         return some_descriptor();
     }
     Status adjust(int, const sys::Endpoint&, const sys::SocketOptions&) override { return {}; }
+    Result<sys::Endpoint> describe(int) override { return fail("it is no socket"); }
     void remove_path(int, const sys::Endpoint&, const sys::SocketOptions&) override {}
     int blocking_set = 0;                   ///< how often O_NONBLOCK was set or cleared
     Status set_nonblocking(int, bool) override { return ++blocking_set, Status{}; }

@@ -1,6 +1,11 @@
+#include <algorithm>
+#include <fstream>
+
 #include <catch2/catch.hpp>
 
+#include "base/text.h"
 #include "config/dialect.h"
+#include "config/systemd/directives.h"
 #include "config/systemd/text.h"
 #include "config/systemd/unit.h"
 #include "support.h"
@@ -354,4 +359,22 @@ TEST_CASE("addresses of callers", "[config][systemd]")
     CHECK(value(t, "deny_from") == "0.0.0.0/0, ::/0");
     CHECK(value(t, "allow_from") == "127.0.0.0/8, ::1/128, 10.0.0.0/8");
     CHECK(value(pair("", "ListenStream=80\nIPAddressAllow=localhost\n"), "allow_from") == "(none)");
+}
+
+TEST_CASE("the guide says what becomes of every directive", "[config][systemd]")
+{
+    std::ifstream file(XSV_CONF_DIR "/../doc/socket-activation-without-systemd.md");
+    REQUIRE(file);
+    std::vector<std::string> in_guide, in_table;
+    std::string section;
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("### [")) section = line.substr(4);
+        const auto cells = text::split(line, '|');
+        if (section.empty() || cells.size() != 5 || !cells[1].starts_with('`')) continue;
+        for (const std::string& key : text::words(text::replace_all(cells[1], "`", ""))) in_guide.push_back(section + " " + key + ": " + cells[2] + ", " + cells[3]);
+    }
+    for (const systemd::Directive& d : systemd::directives()) in_table.push_back(fmt::format("[{}] {}: {}, {}", d.section, d.key, systemd::fate_text(d.fate), d.text));
+    std::sort(in_guide.begin(), in_guide.end());
+    std::sort(in_table.begin(), in_table.end());
+    CHECK(in_guide == in_table);
 }
