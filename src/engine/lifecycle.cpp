@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 
 // SIGKILL is repeated because a process may be out of reach for a while; stop_time = 0 must not make that a tight loop.
 constexpr Duration kShortestRepeat = 1s;
+constexpr Duration kJobPause = 1s;
 
 bool is_on_demand(const Policy& p) { return p.activation == Activation::OnDemand; }
 
@@ -105,7 +106,8 @@ Step go_on(const Policy& p, Time now, Cause cause, const ExitStatus& status, std
     const bool again = is_on_demand(p) || restarts_after(p, cause, status);
     if (!again || (p.ending && !is_on_demand(p))) return {Ended{status}, std::move(actions)};
     actions.push_back(Passed{Ended{status}});
-    const Duration pause = p.restarts.pause;
+    // A job that is done again and again must not keep us busy with starting it.
+    const Duration pause = p.ready == config::ReadyWhen::Exit ? std::max<Duration>(p.restarts.pause, kJobPause) : p.restarts.pause;
     if (failures && pause == 0s && !p.ending) return try_again(p, now, *failures + 1, std::move(actions));
     if (pause == 0s || is_on_demand(p)) return wake(p, 0, 0, std::move(actions));
     return back_off(p, now, {}, pause, std::move(actions));
