@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "engine/service.h"
 #include "sys/connect.h"
 #include "sys/files.h"
@@ -395,7 +396,7 @@ void Notices::on_notification(const sys::Notification& notification)
 void Notices::perform(NotifyMessage& message, const sys::Notification& notification)
 {
     const Time now = context_.loop.now();
-    log::debug("{}: notified by pid {}", service_.spec().namespec(), notification.pid);
+    log::debug("{}: notified by pid {}: {}", service_.spec().namespec(), notification.pid, text::escape_control(notification.text));
     if (message.barrier) return;  // what came before is done, and its descriptor closes with this call
     if (message.access) memory_->access = static_cast<std::uint32_t>(*message.access) + 1;
     if (message.status) copy_text(memory_->status, sizeof memory_->status, *message.status);

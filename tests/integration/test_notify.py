@@ -8,6 +8,7 @@ from pathlib import Path
 
 import xsvd
 
+SD_PROGRAM = xsvd.BUILD / "tests" / "integration" / "sd_program"
 NOTIFIER = f"/usr/bin/python3 -I -S {Path(__file__).resolve().parent / 'notifier.py'}"
 
 
@@ -434,6 +435,83 @@ class Life(TestCase):
         daemon.rpc.stopProcess("talker", False)
         self.assertEventually(lambda: daemon.info("talker")["xsv_notified"] == "stopping", "it says that it stops")
         self.assertEqual((daemon.state("talker"), daemon.info("talker")["xsv_status"]), ("STOPPING", "going"))
+
+
+class RealPrograms(TestCase):
+    @unittest.skipUnless(xsvd.have("redis-server"), "needs redis-server")
+    def test_redis(self):
+        folder, port = self.folder(), xsvd.free_port()
+        daemon = self.daemon(f"""
+            [program:redis]
+            command = /usr/bin/redis-server --port {port} --supervised systemd --dir {folder} --save '' --appendonly no
+            ready = notify
+            autostart = false""", supervisord="loglevel = debug")
+        states = []
+        daemon.rpc.startProcess("redis", False)
+        xsvd.until(lambda: (states.append(daemon.info("redis")), states[-1]["statename"] == "RUNNING")[1], lambda: f"{states[-1]}", pause=0.001)
+        self.assertEqual({s["statename"] for s in states}, {"STARTING", "RUNNING"})
+        self.assertEqual(daemon.info("redis")["xsv_status"], "Ready to accept connections")
+        self.assertIn("Ready to accept connections", daemon.ctl("show", "redis").out)
+        xsvd.connect(("127.0.0.1", port)).close()
+        daemon.ctl("stop", "redis", check=True)
+        self.assertEqual(daemon.state("redis"), "STOPPED")
+        daemon.wait_for_log(r"redis: notified by pid \d+: STOPPING=1")
+
+    @unittest.skipUnless(xsvd.have("systemd-notify"), "needs systemd-notify")
+    def test_systemd_notify(self):
+        folder = self.folder()
+        script = folder / "script"
+        script.write_text(f"""#!/bin/sh
+systemd-notify --status='half way'
+echo kept > {folder}/file
+exec 4<{folder}/file
+systemd-notify --fd=4 --fdname=file 2> {folder}/error && echo stored >> {folder}/said
+systemd-notify --ready --status=up
+echo "$LISTEN_FDNAMES $LISTEN_FDS" >> {folder}/said
+while :; do sleep 0.2; done
+""")
+        script.chmod(0o755)
+        daemon = self.daemon(f"""
+            [program:script]
+            command = {script}
+            ready = notify
+            notify_access = all
+            stopasgroup = true
+            fdstore_max = 3""")
+        daemon.wait_for("script", "RUNNING")
+        self.assertEventually(lambda: daemon.info("script")["xsv_status"] == "up", "the status of a command that has ended")
+        said, error = folder / "said", folder / "error"
+        self.assertEventually(lambda: said.exists() and said.read_text().endswith("\n"), "it goes on")
+        if "stored" not in said.read_text():
+            self.assertIn("unrecognized option", error.read_text())  # --fd came with 254
+            return
+        self.assertEqual(daemon.info("script")["xsv_stored"], 1)
+
+    @unittest.skipUnless(SD_PROGRAM.exists(), "needs libsystemd")
+    def test_the_library(self):
+        folder = self.folder()
+        said = folder / "said"
+        daemon = self.daemon(f"""
+            [program:library]
+            command = {SD_PROGRAM} {said}
+            ready = notify
+            watchdog = 2s
+            fdstore_max = 4""")
+        pid = daemon.wait_for("library", "RUNNING")["pid"]
+        wait = lambda pattern: xsvd.until(lambda: re.search(pattern, said.read_text()), lambda: f"{pattern} in {said.read_text()}")
+        wait("watchdog 1 2000000\nstore 0 - \nstored 1\nready 1\nbarrier 1\n")
+        self.assertEqual(daemon.info("library")["xsv_status"], f"up as {pid}")
+        # The engine is killed between the store and the next start.
+        os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+        daemon.wait_until_ready()
+        time.sleep(2.2)
+        self.assertEqual(daemon.pid_of("library"), pid)
+        os.kill(pid, signal.SIGKILL)
+        daemon.wait_for_pid("library", other_than=pid)
+        wait("store 1 state state\n")
+        daemon.wait_for("library", "RUNNING")
+        daemon.ctl("stop", "library", check=True)
+        self.assertNotIn("SIGKILL", daemon.read_log().rpartition("spawned")[2])
 
 
 if __name__ == "__main__":
