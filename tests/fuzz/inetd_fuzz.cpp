@@ -43,7 +43,7 @@ std::map<std::string, ServiceSpec> services(Loaded loaded)
     std::map<std::string, ServiceSpec> all;
     for (GroupSpec& group : loaded.config.groups)
         for (ServiceSpec& service : group.services) {
-            service.broken = service.broken.empty() ? "" : "broken";
+            service.broken.clear();  // it names lines, and what is left out no longer stands in another one's way
             all[service.namespec()] = std::move(service);
         }
     return all;
