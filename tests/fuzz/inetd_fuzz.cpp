@@ -27,8 +27,9 @@ Surroundings machine(const std::string& file, const std::string& text)
         return sys::User{7, 8, name, "/home", "/bin/sh", {8}};
     };
     fake.group = [](const std::string& name) -> Result<gid_t> { return static_cast<gid_t>(name.size()); };
-    fake.address = [](const std::string& host) -> Result<std::string> {
-        return host.size() % 2 == 0 ? Result<std::string>("192.0.2.7") : fail("no address of {}", host);
+    fake.addresses = [](const std::string& host) -> Result<std::vector<std::string>> {
+        if (host.size() % 2 != 0) return fail("no address of {}", host);
+        return std::vector<std::string>{"192.0.2.7", "2001:db8::7"};
     };
     return fake;
 }

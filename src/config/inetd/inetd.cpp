@@ -157,8 +157,10 @@ private:
         std::vector<std::string> endpoints;
         const std::string port = entry.is_rpc() ? "0" : entry.service;
         for (const std::string& host : text::split(entry.hosts.value_or(default_hosts_), ',')) {
-            std::string endpoint = fmt::format("{}:{}{}", scheme(entry, host), address(host), port);
-            if (std::find(endpoints.begin(), endpoints.end(), endpoint) == endpoints.end()) endpoints.push_back(std::move(endpoint));
+            for (const std::string& address : addresses(entry, host)) {
+                std::string endpoint = fmt::format("{}:{}{}", scheme(entry, host), address, port);
+                if (std::find(endpoints.begin(), endpoints.end(), endpoint) == endpoints.end()) endpoints.push_back(std::move(endpoint));
+            }
         }
         return endpoints;
     }
@@ -176,18 +178,23 @@ private:
         return word;
     }
 
-    /// "192.0.2.1:", "[::1]:", or nothing for all addresses.
-    std::string address(std::string host)
+    /// "192.0.2.1:", "[::1]:", or "" for all addresses; a name may have several.
+    std::vector<std::string> addresses(const Entry& entry, std::string host)
     {
         if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-        if (host.empty() || host == "*") return {};
-        if (host.find(':') != std::string::npos) return "[" + host + "]:";
-        if (host.find_first_not_of("0123456789.") == std::string::npos) return host + ":";
-        if (host == "localhost") return host + ":";
-        auto found = surroundings_.address(host);
-        if (found) return *found + ":";
-        host_problems_.push_back(found.error().message);
-        return host + ":";  // never nothing: that would be all addresses
+        if (host.empty() || host == "*") return {""};
+        if (host.find(':') != std::string::npos) return {"[" + host + "]:"};
+        if (host.find_first_not_of("0123456789.") == std::string::npos || host == "localhost") return {host + ":"};
+        std::vector<std::string> found;
+        const auto all = surroundings_.addresses(host);
+        for (const std::string& address : all.value_or(std::vector<std::string>())) {
+            const bool six = address.find(':') != std::string::npos;
+            if (entry.address == (six ? Entry::Address::Four : Entry::Address::Six)) continue;
+            found.push_back(six ? "[" + address + "]:" : address + ":");
+        }
+        if (!found.empty()) return found;
+        host_problems_.push_back(all ? fmt::format("the host name '{}' has no address of this family", text::escape_control(host)) : all.error().message);
+        return {host + ":"};  // never nothing: that would be all addresses
     }
 
     void socket(NativeSection& section, const Entry& entry, const std::string& endpoints)

@@ -122,6 +122,8 @@ TEST_CASE("a service may name addresses, and a line of its own those of the line
     CHECK(socket_of("[::1]:ftp", "tcp") == "tcp:[::1]:ftp");
     CHECK(socket_of("::1:ftp", "tcp6") == "tcp6:[::1]:ftp");
     CHECK(socket_of("web.example:ftp", "tcp4") == "tcp4:192.0.2.7:ftp");
+    CHECK(socket_of("web.example:ftp", "tcp6") == "tcp6:[2001:db8::7]:ftp");
+    CHECK(socket_of("web.example:ftp", "tcp") == "tcp:192.0.2.7:ftp, tcp:[2001:db8::7]:ftp");
     CHECK(socket_of("*:ftp", "tcp") == "tcp:ftp");
     CHECK(socket_of("10.0.0.1,10.0.0.2:ftp", "tcp") == "tcp:10.0.0.1:ftp, tcp:10.0.0.2:ftp");
     CHECK(socket_of("10.0.0.1:21", "tcp46") == "tcp:10.0.0.1:21");
@@ -134,8 +136,9 @@ TEST_CASE("a service may name addresses, and a line of its own those of the line
     CHECK(value(defaults, "d", "socket") == "tcp:10.0.0.1:d");
     CHECK(value(defaults, "d-2", "socket") == "tcp:10.0.0.2:d");
     const auto unknown = read("no.example,10.0.0.1:ftp stream tcp wait root /bin/x\n");
-    CHECK(remarks(unknown, Remark::Weight::Mistake) == Lines{"1: service: the host name 'no.example' has no IPv4 address"});
+    CHECK(remarks(unknown, Remark::Weight::Mistake) == Lines{"1: service: the host name 'no.example' has no address"});
     CHECK(value(unknown, "ftp", "socket") == "tcp:no.example:ftp");
+    CHECK(mistakes("four.example:ftp stream tcp6 nowait root /bin/x\n") == Lines{"1: service: the host name 'four.example' has no address of this family"});
 }
 
 TEST_CASE("names tell entries of one service apart, the same ones every time", "[config][inetd]")
