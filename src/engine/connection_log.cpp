@@ -35,7 +35,7 @@ std::string from(const sys::Peer& peer)
 std::optional<std::string> start_line(const config::ServiceSpec& spec, const sys::Peer& peer, pid_t pid)
 {
     const auto words = spec.output.connections.success;
-    if ((words & (config::kLogPid | config::kLogHost)) == 0) return std::nullopt;
+    if (words == 0) return std::nullopt;
     std::string line = "START: " + spec.name;
     if (words & config::kLogPid) line += fmt::format(" pid={}", pid);
     if (words & config::kLogHost) line += " from=" + from(peer);

@@ -97,13 +97,15 @@ Handlers::Next Handlers::admit_one(const net::SocketPtr& socket)
 
 Handlers::Next Handlers::refuse(const net::SocketPtr& socket, Reason why)
 {
-    auto refused = context_.sockets.refuse_one(socket->fd.get(), read_text(service_.spec().policy.refusal));
-    if (!refused) {
-        pause_for_trouble(refused.error());
+    sys::Peer peer;
+    auto caller = context_.sockets.accept(socket->fd.get(), peer);
+    if (!caller) {
+        pause_for_trouble(caller.error());
         return Next::Enough;
     }
-    if (!*refused) return Next::Enough;
-    count_refusal(why, {});
+    if (!*caller) return Next::Enough;
+    context_.sockets.refuse(std::move(*caller), read_text(service_.spec().policy.refusal));
+    count_refusal(why, peer);
     return Next::Again;
 }
 

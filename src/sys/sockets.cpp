@@ -333,16 +333,6 @@ public:
 
     void refuse(UniqueFd connection, std::string_view text) override { say_and_close(connection, text); }
 
-    Result<bool> refuse_one(int fd, std::string_view text) override
-    {
-        Peer peer;
-        auto connection = accept(fd, peer);
-        if (!connection) return tl::unexpected(std::move(connection).error());
-        if (!*connection) return false;
-        say_and_close(*connection, text);
-        return true;
-    }
-
     bool discard_one(int fd) override
     {
         char byte = 0;

@@ -44,8 +44,6 @@ public:
     virtual Result<UniqueFd> accept(int fd, Peer& peer) = 0;
     /// Last words for an accepted caller, sent before the end so that he can read them.
     virtual void refuse(UniqueFd connection, std::string_view text) = 0;
-    /// Accepts and closes one caller (overload = refuse): sends `text` first when not empty. False: nobody was waiting.
-    virtual Result<bool> refuse_one(int fd, std::string_view text) = 0;
     /// Reads one waiting datagram away. False: none.
     virtual bool discard_one(int fd) = 0;
     /// Is somebody waiting? (poll with no time-out)

@@ -134,12 +134,6 @@ public:
     sys::Peer peer;                         ///< who the next callers are, for accept()
     void refuse(sys::UniqueFd, std::string_view) override { ++refused; }
     int refused = 0;
-    Result<bool> refuse_one(int fd, std::string_view) override
-    {
-        if (queues_[fd] == 0) return false;
-        --queues_[fd];
-        return true;
-    }
     bool discard_one(int) override { return false; }
     bool has_arrival(int fd) override { return queues_[fd] > 0; }
     bool is_bound_to(int, const sys::Endpoint&) override { return true; }

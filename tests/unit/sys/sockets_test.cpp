@@ -242,12 +242,14 @@ TEST_CASE("a refused caller gets the text and a clean end", "[sys][sockets]")
     auto sockets = sys::kernel_sockets();
     auto fd = sockets->listen(any_port("tcp4:1"), {});
     REQUIRE(fd);
-    CHECK(sockets->refuse_one(fd->get(), "busy\n") == false);
+    sys::Peer peer;
+    CHECK_FALSE(sockets->accept(fd->get(), peer).value());
     const auto caller = call(fd->get());
     REQUIRE(::send(caller.get(), "hello", 5, 0) == 5);
-    CHECK(sockets->refuse_one(fd->get(), "busy\n") == true);
+    sockets->refuse(sockets->accept(fd->get(), peer).value(), "busy\n");
+    CHECK(peer.host() == "127.0.0.1");
     CHECK(read_all(caller.get()) == "busy\n");
-    CHECK_FALSE(sockets->refuse_one(0, "busy\n"));
+    CHECK_FALSE(sockets->accept(0, peer));
 }
 
 TEST_CASE("datagrams are discarded one at a time", "[sys][sockets]")
