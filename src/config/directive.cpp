@@ -72,6 +72,11 @@ std::vector<DirectiveInfo> all_directives()
     list(all, "eventlistener:x", frame_keys());
     list(all, "group:x", group_keys());
     all.push_back({"include", "files", "patterns, separated by blanks", "", "files to read as part of this one"});
+    all.push_back({"include", "xinetd", "patterns, separated by blanks", "", "files of xinetd: each of their entries is a program"});
+    all.push_back({"include", "inetd", "patterns, separated by blanks", "", "files of inetd"});
+    all.push_back({"include", "systemd", "patterns, separated by blanks", "", "socket and service units of systemd"});
+    all.push_back({"include", "import_unsafe", std::string_view(form::kYesNo), "no",
+                   "start units although they limit a program's rights in ways that are not supported"});
     return all;
 }
 
