@@ -45,7 +45,7 @@ private:
             const auto say = [&](Remark::Weight weight, std::string text) { draft_.service.remark(weight, place, std::string(name), std::move(text)); };
             if (!is_one_of(lower, known)) say(Remark::Weight::Mistake, fmt::format("'{}' is unknown", text::escape_control(word)));
             else if (lower == "userid") say(Remark::Weight::Warning, "USERID is ignored: callers are not asked for their user (ident)");
-            else if (lower == "traffic" && draft_.find("redirect") == nullptr) say(Remark::Weight::Warning, "TRAFFIC is ignored: it belongs to redirect");
+            else if (lower == "traffic") say(Remark::Weight::Warning, "TRAFFIC is ignored: bytes are not counted");
             else words += (words.empty() ? "" : " ") + lower;
         }
         return words;

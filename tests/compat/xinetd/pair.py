@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -106,6 +107,12 @@ class Pair:
         if name not in self.ports[daemon]:
             self.ports[daemon][name] = free_port()
         return self.ports[daemon][name]
+
+    def log_lines(self, daemon, name):
+        """Sorted, without what each line has of its own: an end and the next beginning may overtake each other."""
+        path = self.folder / daemon / name
+        lines = path.read_text().splitlines() if path.exists() else []
+        return sorted(re.sub(r"pid=\d+", "pid=N", re.sub(r"^\d\d/\d+/\d+@\d\d:\d\d:\d\d: ", "TIME: ", line)) for line in lines)
 
     def stop(self):
         try:

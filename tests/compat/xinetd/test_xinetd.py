@@ -19,12 +19,14 @@ MEANT_DIFFERENCES = {
     "mapped": "IPv4 callers have IPv4 addresses in REMOTE_HOST, not ::ffff:…",
     "no-address": "REMOTE_HOST of a wait server says nothing, so it is not there",
     "core": "xinetd switches core files off for itself and so for its servers; xsvd leaves the limit alone",
+    "no-server": "a caller who may not come in costs no process, so the log has no START and EXIT of it",
+    "half-close": "redirect passes each end of input on; xinetd's first one ends both directions",
     "daytime": "the text is ctime's, as with inetd; RFC 867 leaves it open",
     "characters": "chargen has all 95 printable characters, as with inetd; xinetd leaves the blank and the tilde out",
 }
 # Names that xsvd adds for every server.
 OUR_VARIABLES = {"REMOTE_ADDR", "REMOTE_PORT", "PROTO", "TCPREMOTEIP", "TCPREMOTEPORT", "TCPLOCALIP", "TCPLOCALPORT",
-                 "SUPERVISOR_ENABLED", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_GROUP_NAME", "SUPERVISOR_SERVER_URL"}
+                 "SO_COOKIE", "SUPERVISOR_ENABLED", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_GROUP_NAME", "SUPERVISOR_SERVER_URL"}
 
 NOW = datetime.datetime.now()
 INSIDE, OUTSIDE = "0:00-23:59", "20:00-21:00" if NOW.hour < 12 else "3:00-4:00"
@@ -80,6 +82,11 @@ def described():
     text("banners", "banner = @DIR@/always\nbanner_success = @DIR@/success\nbanner_fail = @DIR@/fail")
     text("banners-denied", "no_access = 127.0.0.1\nbanner = @DIR@/always\nbanner_success = @DIR@/success\nbanner_fail = @DIR@/fail")
     service("single", "instances = 1\nbanner_fail = @DIR@/fail", server="server = /bin/cat", arguments="")
+    for name, words in LOGGED.items():
+        service(f"log-{name}", f"log_type = FILE @DIR@/log-{name}\n{words}\ninstances = 1", server="server = /bin/cat", arguments="")
+        text(f"no-{name}", f"log_type = FILE @DIR@/no-{name}\n{words}\nno_access = 127.0.0.1")
+    for name, host in (("by-address", "127.0.0.1"), ("by-host", "localhost")):
+        service(name, f"redirect = {host} @port(echo-stream)@", server="", arguments="")
     service("one-each", "per_source = 1", server="server = /bin/cat", arguments="")
     files.update({"always": "always\r\n", "success": "success\n", "fail": "failed without a line end"})
     # Which entries there are.
@@ -96,6 +103,7 @@ def described():
     text("after-all", file="more")
     text("after-own", "only_from = 127.0.0.9\nno_access =\nbanner_success = @DIR@/always", file="more")
     # The services that need no server.
+    service("trap", "deny_time = FOREVER", types="INTERNAL UNLISTED", user="", server="", arguments="", flags="IPv4 SENSOR", file="internal")
     for name in ("echo", "discard", "chargen", "daytime", "time"):
         service(name, kind="stream", types="INTERNAL UNLISTED", user="", server="", arguments="", ident=f"{name}-stream", file="internal")
         service(name, kind="dgram", wait="yes", types="INTERNAL UNLISTED", user="", server="", arguments="", ident=f"{name}-dgram", file="internal")
@@ -113,6 +121,10 @@ ACCESS = {
     "better-allow": "only_from = 127.0.0.2\nno_access = 127.0.0.0", "added": "only_from = 127.0.0.2\nonly_from += 127.0.0.3\nonly_from -= 127.0.0.2",
     "set-again": "only_from = 127.0.0.2\nonly_from = 127.0.0.3", "short": "only_from = 127.3", "octal": "only_from = 0177.0.0.2", "bad-length": "only_from = 127.0.0.2/40",
     "dotted-mask": "only_from = 127.0.0.0/255.0.0.0", "unspecified": "only_from = ::", "six-net": "only_from = ::/8",
+}
+LOGGED = {
+    "all": "log_on_success = PID HOST EXIT DURATION\nlog_on_failure = HOST ATTEMPT", "pid": "log_on_success = PID", "exit": "log_on_success = EXIT",
+    "duration": "log_on_success = DURATION\nlog_on_failure = ATTEMPT", "host": "log_on_success = HOST\nlog_on_failure = HOST", "none": "",
 }
 SOURCES = ("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.1.1", "127.1.2.3", "127.0.0.9", "::1")
 
@@ -270,6 +282,54 @@ class SideBySide(unittest.TestCase):
                 first.recv(3)
                 return p.ask(port, b"two"), p.ask(port, b"three", source="127.0.0.2")
         self.assertEqual(self.same("one-each", three), (b"", b"three"))
+
+    def test_a_sensor_shuts_every_door(self):
+        self.same("trap", lambda port: p.ask(port, source="127.0.0.77"))
+        for source in ("127.0.0.77", "127.0.0.1"):
+            answer = self.same("open", lambda port, source=source: p.ask(port, source=source))
+            self.assertEqual(answer, b"" if source == "127.0.0.77" else b"served open\n")
+
+    # ---- what is logged
+
+    def test_log_lines(self):
+        def overload(port):
+            with xsvd.connect(("127.0.0.1", port)) as first:
+                first.sendall(b"one")
+                first.recv(3)
+                return p.ask(port)
+        for name, words in LOGGED.items():
+            is_told, is_refusal_told = bool(words), "failure" in words
+            for log, question, lines in ((f"log-{name}", overload, is_told + is_refusal_told + ("EXIT" in words or "DURATION" in words)),
+                                         (f"no-{name}", p.ask, is_refusal_told)):
+                with self.subTest(log):
+                    self.same(log, question)
+                    theirs, ours = self.logs(log, lines)
+                    self.assertEqual(theirs, ours)
+                    self.assertEqual(len(theirs), lines)
+
+    def logs(self, name, lines):
+        """Both, as soon as they have so many lines."""
+        logs = []
+
+        def are_done():
+            logs[:] = (self.pair.log_lines(daemon, name) for daemon in ("xinetd", "xsvd"))
+            logs[0] = [line for line in logs[0] if "FAIL" in line or not name.startswith("no-")]   # no-server
+            return len(logs[0]) == len(logs[1]) == lines
+        with contextlib.suppress(AssertionError):
+            xsvd.until(are_done, "", 3)
+        return logs
+
+    def test_redirect(self):
+        def talk(port):
+            with xsvd.connect(("127.0.0.1", port)) as s:                                      # half-close
+                answers = []
+                for word in (b"hello", b"x" * 50):
+                    s.sendall(word)
+                    answers.append(s.recv(50, socket.MSG_WAITALL) if len(word) == 50 else s.recv(5))
+                return answers
+        for name in ("by-address", "by-host"):
+            with self.subTest(name):
+                self.assertEqual(self.same(name, talk), [b"hello", b"x" * 50])
 
     # ---- which entries there are
 
