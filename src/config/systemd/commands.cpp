@@ -191,6 +191,7 @@ void ProgramBuilder::finish_command()
     auto& start = commands_["start"];
     const Place& place = service_ != nullptr ? service_->place : parts_.front().unit->place;
     if (service_ == nullptr) return;
+    if (start.empty() && type_ == "oneshot") return section_.set("command", "/bin/true", place);   // only its end matters
     if (start.empty()) return mistake(place, "ExecStart", "the service starts nothing: expected ExecStart=");
     if (start.size() > 1 && type_ != "oneshot")
         return mistake(start[1].place, "ExecStart", "expected one command; several are possible with Type=oneshot only");

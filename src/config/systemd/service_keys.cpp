@@ -456,12 +456,12 @@ void ProgramBuilder::finish_stops()
     if (!kills_) section_.set("stopwaitsecs", native_time(kForever));
     section_.set("stopasgroup", kill_mode_ == "control-group" ? "true" : "false");
     section_.set("killasgroup", kill_mode_ == "control-group" || kill_mode_ == "mixed" ? "true" : "false");
-    if (!serves_one_caller()) {
-        if (!section_.has("autorestart")) section_.set("autorestart", "false");
-        if (!section_.has("restart_pause") && restart_ != "no") section_.set("restart_pause", "100ms");
-        if (!section_.has("ready")) section_.set("ready", "exec");
-    }
-    if (clean_exits_.empty() && (serves_one_caller() || (restart_ != "on-failure" && restart_ != "on-success"))) return;
+    if (serves_one_caller()) return;   // nothing is made of how the program of a connection ends
+    if (!section_.has("autorestart")) section_.set("autorestart", "false");
+    if (!section_.has("restart_pause") && restart_ != "no") section_.set("restart_pause", "100ms");
+    // With sockets it is the callers who tell whether it works.
+    if (!section_.has("ready") && !has_sockets()) section_.set("ready", "exec");
+    if (clean_exits_.empty() && restart_ != "on-failure" && restart_ != "on-success") return;
     std::vector<std::string> codes = {"0"};
     const auto start = commands_.find("start");
     if (start != commands_.end() && !start->second.empty() && start->second.back().may_fail) {
