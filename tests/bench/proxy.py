@@ -26,7 +26,7 @@ class Forwarder:
         self.name, self.front, self.back = name, free_port(), free_port()
         path = f"{folder}/{name}.conf"
         with open(path, "w", encoding="utf-8") as file:
-            file.write(config.format(front=self.front, back=self.back, folder=folder))
+            file.write(config.format(name=name, front=self.front, back=self.back, folder=folder))
         with open(f"{folder}/{name}.out", "w", encoding="utf-8") as out:
             self.process = subprocess.Popen([word.format(config=path, folder=folder) for word in command], stdout=out, stderr=out,
                                             cwd=folder, env={**os.environ, **(env or {})}) if command else None
@@ -51,15 +51,16 @@ class Forwarder:
 
 XSVD = """
 [supervisord]
-logfile = {folder}/xsvd.log
-pidfile = {folder}/xsvd.pid
-rundir = {folder}/run
+logfile = {folder}/{name}.log
+pidfile = {folder}/{name}.pid
+rundir = {folder}/{name}
 
 [program:forward]
 socket = tcp4:127.0.0.1:{front}
 proxy_to = tcp:127.0.0.1:{back}
 connection_log = none
 """
+XSVD_EACH = XSVD + "activation = per_connection\nmax_instances = 1000\n"
 HAPROXY = """
 global
     maxconn 4000
@@ -106,6 +107,7 @@ def main():
         all_of_them = [
             Forwarder("direct", folder, None, ""),
             Forwarder("xsvd", folder, [f"{xsvd}/xsvd", "-n", "-c", "{config}"], XSVD),
+            Forwarder("each", folder, [f"{xsvd}/xsvd", "-n", "-c", "{config}"], XSVD_EACH),   # a forwarder for each connection
             Forwarder("haproxy", folder, [f"{forwarders}/usr/sbin/haproxy", "-db", "-f", "{config}"], HAPROXY, libraries),
             Forwarder("xinetd", folder, [f"{forwarders}/usr/sbin/xinetd", "-dontfork", "-pidfile", "{folder}/xinetd.pid", "-f", "{config}"], XINETD),
         ]
@@ -122,9 +124,9 @@ def main():
     print(f"{'':10}" + "".join(f"{title:>12}" for title in FIGURES))
     for name, row in middle.items():
         print(f"{name:10}" + "".join(f"{figure:12.1f}" for figure in row))
-    for other in ("haproxy", "xinetd"):
-        ratios = [[mine / theirs for mine, theirs in zip(a, b)] for a, b in zip(figures["xsvd"], figures[other])]
-        print(f"xsvd / {other:9}" + "".join(f"{statistics.median(column):8.2f}" for column in zip(*ratios)))
+    for one, other in (("xsvd", "haproxy"), ("xsvd", "xinetd"), ("each", "xinetd")):
+        ratios = [[mine / theirs for mine, theirs in zip(a, b)] for a, b in zip(figures[one], figures[other])]
+        print(f"{one} / {other:9}" + "".join(f"{statistics.median(column):12.2f}" for column in zip(*ratios)))
 
 
 if __name__ == "__main__":

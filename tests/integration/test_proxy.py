@@ -145,7 +145,14 @@ proxy_to = tcp:{target.getsockname()[1]}
         daemon = self.daemon(self.config("idle_timeout = 50ms"))
         pids = set()
         for n in range(40):
-            pids.add(self.serving_pid(b"request %d" % n))
+            with xsvd.connect(self.front) as caller:
+                caller.sendall(b"request ")
+                time.sleep(0.1 if n % 4 == 0 else 0)  # longer than idle_timeout, shorter than counts take to be told
+                caller.sendall(b"%d" % n)
+                caller.shutdown(socket.SHUT_WR)
+                pid, _, answer = xsvd.read_all(caller).partition(b" ")
+            self.assertEqual(answer, b"REQUEST %d" % n)
+            pids.add(int(pid))
             time.sleep(0.04 + n % 8 * 0.008)
         self.assertGreater(len(pids), 3)
         self.assertNotIn("backoff", daemon.read_log().lower())
