@@ -116,7 +116,8 @@ private:
             for (const Mistake& each : list) {
                 if (!wanted(each)) continue;
                 const bool stands = names_.contains(each.section) && !spoiled_.contains(each.section);
-                comment(fmt::format("{}:{}: {}: {}{}{}", each.place.file, each.place.line, &list == &loaded_.mistakes && stands ? "mistake" : word,
+                const std::string line = each.place.line > 0 ? fmt::format(":{}", each.place.line) : std::string();
+                comment(fmt::format("{}{}: {}: {}{}{}", each.place.file, line, &list == &loaded_.mistakes && stands ? "mistake" : word,
                                     each.key, each.key.empty() ? "" : ": ", each.text));
                 if (count && &list == &loaded_.mistakes) ++import_.left;
             }
