@@ -91,6 +91,38 @@ class Units(xsvd.TestCase):
                                  "127.0.0.1", "echo $((6*7)); exit 3"], capture_output=True, text=True, timeout=xsvd.PATIENCE, check=False)
         self.assertEqual((answer.returncode, answer.stdout), (3, "42\n"), answer.stderr)
 
+    @unittest.skipUnless(xsvd.have("sshd") and xsvd.have("ssh-keygen"), "needs sshd")
+    def test_sshd_as_a_service(self):
+        """Type=notify, ExecStartPre=, ExecReload=, variables of a file, a reload by two commands."""
+        folder, port = self.units("ssh.service"), xsvd.free_port()
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
+        (folder / "config").write_text(f"HostKey {folder}/key\nPort {port}\nListenAddress 127.0.0.1\nUsePAM no\nPidFile none\n", encoding="utf-8")
+        (folder / "defaults").write_text(f"SSHD_OPTS=-f {folder}/config\n", encoding="utf-8")
+        Path("/run/sshd").mkdir(exist_ok=True)
+        self.unit(folder / "ssh.service.d" / "test.conf", f"""
+            [Unit]
+            ConditionPathExists=
+            [Service]
+            EnvironmentFile=
+            EnvironmentFile={folder}/defaults
+            RuntimeDirectory=
+            ExecStartPre=
+            ExecStartPre=/usr/sbin/sshd -t $SSHD_OPTS
+            ExecReload=
+            ExecReload=/usr/sbin/sshd -t $SSHD_OPTS
+            ExecReload=/bin/kill -HUP $MAINPID
+            """)
+        daemon = self.daemon(f"[include]\nsystemd = {folder}/ssh.service\n")
+        daemon.wait_for("ssh", "RUNNING")
+        pid = daemon.pid_of("ssh")
+        with xsvd.connect(("127.0.0.1", port)) as s:
+            self.assertTrue(s.recv(100).startswith(b"SSH-2.0-"))
+        # sshd answers SIGHUP by executing itself, with the same pid.
+        (folder / "config").write_text(f"HostKey {folder}/key\nPort {port}\nListenAddress 127.0.0.1\nUsePAM no\nPidFile {folder}/again\n", encoding="utf-8")
+        daemon.ctl("refresh", "ssh", check=True)
+        xsvd.until((folder / "again").exists, "sshd has read its configuration anew")
+        self.assertEqual(daemon.pid_of("ssh"), pid)
+
     def test_the_library_finds_its_sockets_and_their_names(self):
         folder, one, two = self.folder(), xsvd.free_port(), xsvd.free_port()
         self.unit(folder / "a.socket", f"[Socket]\nListenStream=127.0.0.1:{one}\nFileDescriptorName=web\nService=x.service\n")

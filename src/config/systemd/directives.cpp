@@ -28,7 +28,7 @@ constexpr Directive kDirectives[] = {
     {"Unit", "Upholds", W, "order and dependencies are best effort: 'priority' orders programs", &P::dependency},
     {"Unit", "After", W, "order and dependencies are best effort: 'priority' orders programs", &P::dependency},
     {"Unit", "Before", W, "order and dependencies are best effort: 'priority' orders programs", &P::dependency},
-    {"Unit", "Conflicts", W, "programs do not start and stop each other"},
+    {"Unit", "Conflicts", W, "programs do not start and stop each other", &P::conflict},
     {"Unit", "OnFailure", W, "programs do not start and stop each other"},
     {"Unit", "OnSuccess", W, "programs do not start and stop each other"},
     {"Unit", "PropagatesReloadTo", W, "programs do not start and stop each other"},

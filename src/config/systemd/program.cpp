@@ -176,6 +176,17 @@ void ProgramBuilder::dependency(const Directive& directive, const Values& values
         warn(values.place(), std::string(directive.key), fmt::format("ignored: {} is not imported", text::escape_control(text::join(others, ", "))));
 }
 
+/// "Conflicts=shutdown.target" is in many units, and says what happens to every program.
+void ProgramBuilder::conflict(const Directive& directive, const Values& values)
+{
+    std::vector<std::string> others;
+    for (const Assignment* line : values.items)
+        for (const std::string& unit : text::words(line->value))
+            if (!is_milestone(unit)) others.push_back(unit);
+    if (!others.empty())
+        warn(values.place(), std::string(directive.key), fmt::format("ignored: {}, but {} may run beside it", directive.text, text::escape_control(text::join(others, ", "))));
+}
+
 void ProgramBuilder::condition(const Directive& directive, const Values& values)
 {
     warn(values.place(), std::string(directive.key), "not checked: the program starts whether it holds or not");

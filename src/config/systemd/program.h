@@ -49,6 +49,7 @@ public:
     // Readers of the table.
     void sandbox(const Directive&, const Values&);
     void dependency(const Directive&, const Values&);
+    void conflict(const Directive&, const Values&);
     void condition(const Directive&, const Values&);
     void condition_path(const Directive&, const Values&);
     void start_limit_burst(const Directive&, const Values&);

@@ -353,6 +353,13 @@ TEST_CASE("unknown and foreign directives are named", "[config][systemd]")
     CHECK(value(translated({{"/u/x.service", "[Unit]\nConditionPathExists=/u/x.service\n[Service]\nExecStart=/bin/x\n"}}), "autostart") == "(none)");
 }
 
+TEST_CASE("conflicts with a target are every program's", "[config][systemd]")
+{
+    const auto with = [](const std::string& others) { return warnings(translated({{"/u/x.service", "[Unit]\nConflicts=" + others + "\n[Service]\nExecStart=/bin/x\n"}})); };
+    CHECK(with("shutdown.target").empty());
+    CHECK(with("shutdown.target y.service") == Lines{"/u/x.service:2 Conflicts: ignored: programs do not start and stop each other, but y.service may run beside it"});
+}
+
 TEST_CASE("addresses of callers", "[config][systemd]")
 {
     const auto t = pair("", "ListenStream=80\nIPAddressDeny=any\nIPAddressAllow=localhost 10.0.0.0/8\n");
