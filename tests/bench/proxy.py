@@ -29,7 +29,8 @@ class Forwarder:
             file.write(config.format(name=name, front=self.front, back=self.back, folder=folder))
         with open(f"{folder}/{name}.out", "w", encoding="utf-8") as out:
             self.process = subprocess.Popen([word.format(config=path, folder=folder) for word in command], stdout=out, stderr=out,
-                                            cwd=folder, env={**os.environ, **(env or {})}) if command else None
+                                            cwd=folder, env={**os.environ, **(env or {})},
+                                            start_new_session=True) if command else None   # as ours: the scheduler shares by session
         if self.process is None:
             self.front = self.back
 
@@ -98,6 +99,7 @@ def main():
     parser.add_argument("forwarders")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--only", default="direct,xsvd,each,haproxy,xinetd")
     options = parser.parse_args()
     xsvd, forwarders = os.path.abspath(options.xsvd), os.path.abspath(options.forwarders)
     forward = os.path.abspath(options.forward)
@@ -111,6 +113,7 @@ def main():
             Forwarder("haproxy", folder, [f"{forwarders}/usr/sbin/haproxy", "-db", "-f", "{config}"], HAPROXY, libraries),
             Forwarder("xinetd", folder, [f"{forwarders}/usr/sbin/xinetd", "-dontfork", "-pidfile", "{folder}/xinetd.pid", "-f", "{config}"], XINETD),
         ]
+        all_of_them = [each for each in all_of_them if each.name in options.only.split(",") or each.stop()]
         figures = {each.name: [] for each in all_of_them}
         try:
             time.sleep(1)
@@ -125,6 +128,8 @@ def main():
     for name, row in middle.items():
         print(f"{name:10}" + "".join(f"{figure:12.1f}" for figure in row))
     for one, other in (("xsvd", "haproxy"), ("xsvd", "xinetd"), ("each", "xinetd")):
+        if one not in figures or other not in figures:
+            continue
         ratios = [[mine / theirs for mine, theirs in zip(a, b)] for a, b in zip(figures[one], figures[other])]
         print(f"{one} / {other:9}" + "".join(f"{statistics.median(column):12.2f}" for column in zip(*ratios)))
 
