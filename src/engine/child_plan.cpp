@@ -126,7 +126,7 @@ Status lower_rights(sys::ChildPlan& plan, const Surroundings& surroundings)
 /// Of one connection.
 config::Program forwarder(const config::Proxy& proxy, const Surroundings& surroundings)
 {
-    config::Program program{surroundings.libexec + "/xsvd-proxy", {"xsvd-proxy", proxy.target}};
+    config::Program program{surroundings.libexec + "/xsvd-redirect", {"xsvd-redirect", proxy.target}};
     if (proxy.protocol != config::Proxy::Protocol::None) program.argv.push_back(proxy.protocol == config::Proxy::Protocol::V1 ? "v1" : "v2");
     return program;
 }

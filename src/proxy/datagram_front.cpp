@@ -102,9 +102,8 @@ void DatagramFront::configure(const FrontSettings& settings)
 {
     if (target_ == nullptr || settings.target != settings_.target) {
         drop_flows();
-        auto target = Target::parse(settings.target);
-        if (!target) owner_.log(40, settings.name + ": " + target.error().message);
-        else target_ = std::make_shared<Target>(std::move(*target)), answers_ = false;
+        target_ = std::make_shared<Target>(settings.target);
+        answers_ = false;
     }
     settings_ = settings;
     watch();
@@ -220,9 +219,10 @@ DatagramFront::Flow* DatagramFront::flow_of(const Datagram& datagram)
         if (flows_.empty()) return nullptr;
         drop(flows_.begin());
     }
-    auto fd = target_->connect(0);
+    int error = 0;
+    sys::UniqueFd fd = target_->candidates() > 0 ? target_->connect(0, error) : sys::UniqueFd();
     if (!fd) return nullptr;
-    flows_.push_back(std::make_shared<Flow>(*this, datagram, std::move(*fd)));
+    flows_.push_back(std::make_shared<Flow>(*this, datagram, std::move(fd)));
     by_client_.emplace(flows_.back()->client, std::prev(flows_.end()));
     ++workshop_.live;
     ++counts_.live, ++counts_.accepted;

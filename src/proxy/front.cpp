@@ -49,12 +49,8 @@ private:
     void try_next(int error)
     {
         for (; candidate_ < front_.target_->candidates(); ++candidate_) {
-            auto fd = front_.target_->connect(candidate_);
-            if (!fd) {
-                error = fd.error().code;
-                continue;
-            }
-            fd_ = std::move(*fd);
+            fd_ = front_.target_->connect(candidate_, error);
+            if (!fd_) continue;
             front_.workshop_.poller.add(fd_.get(), EPOLLOUT | EPOLLET, *this);
             return;
         }
@@ -91,9 +87,8 @@ StreamFront::~StreamFront()
 void StreamFront::configure(const FrontSettings& settings)
 {
     if (target_ == nullptr || settings.target != settings_.target) {
-        auto target = Target::parse(settings.target);
-        if (!target) owner_.log(40, settings.name + ": " + target.error().message);  // the engine has read it before
-        else target_ = std::make_shared<Target>(std::move(*target)), answers_ = false;
+        target_ = std::make_shared<Target>(settings.target);
+        answers_ = false;
     }
     settings_ = settings;
     watch();

@@ -1,7 +1,8 @@
 #include "proxy/one.h"
 
+#include <cerrno>
 #include <cstdio>
-#include <ctime>
+#include <cstring>
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -11,14 +12,14 @@
 namespace xsv::proxy {
 namespace {
 
-constexpr int kConnectTime = 30'000;  // ms
+constexpr int kConnectSeconds = 30;
 
 class Only final : public SessionOwner {
 public:
     void connected(Session&) override {}
     void unconnected(Session& session, int error) override
     {
-        std::fprintf(stderr, "connecting: %s\n", errno_text(error).c_str());
+        std::fprintf(stderr, "connecting: %s\n", std::strerror(error));
         code = 1;
         session.end(true);
     }
@@ -31,11 +32,6 @@ public:
 
 int forward_one(sys::UniqueFd caller, const std::string& written, Protocol protocol)
 {
-    auto target = Target::parse(written);
-    if (!target) {
-        std::fprintf(stderr, "%s\n", target.error().message.c_str());
-        return 2;
-    }
     ::fcntl(caller.get(), F_SETFL, ::fcntl(caller.get(), F_GETFL) | O_NONBLOCK);
     Poller poller;
     Pipes pipes;
@@ -45,12 +41,11 @@ int forward_one(sys::UniqueFd caller, const std::string& written, Protocol proto
     if (::getpeername(caller.get(), reinterpret_cast<sockaddr*>(&from.storage), &from.length) != 0) from.length = 0;
     Session session(poller, pipes, owner, std::move(caller), from);
     session.send_first(proxy_header(protocol, session.caller()));
-    session.connect(std::make_shared<Target>(std::move(*target)));
-    const std::time_t begun = BootClock::now().time_since_epoch() / std::chrono::seconds(1);
-    while (!owner.over) {
+    session.connect(std::make_shared<Target>(written));
+    for (int seconds = 0; !owner.over; ++seconds) {
         poller.wait(session.is_connecting() ? 1000 : -1);
-        if (session.is_connecting() && BootClock::now().time_since_epoch() / std::chrono::seconds(1) - begun > kConnectTime / 1000)
-            owner.unconnected(session, ETIMEDOUT);
+        if (!session.is_connecting()) seconds = 0;
+        else if (seconds > kConnectSeconds) owner.unconnected(session, ETIMEDOUT);
     }
     return owner.code;
 }

@@ -6,8 +6,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "base/result.h"
-
 namespace xsv::proxy {
 namespace {
 
@@ -46,7 +44,8 @@ struct End {
 std::string version_1(const End& from, const End& to, bool known)
 {
     if (!known) return "PROXY UNKNOWN\r\n";
-    return fmt::format("PROXY TCP{} {} {} {} {}\r\n", from.family == AF_INET ? 4 : 6, from.text(), to.text(), ntohs(from.port), ntohs(to.port));
+    return std::string("PROXY ") + (from.family == AF_INET ? "TCP4 " : "TCP6 ") + from.text() + " " + to.text() + " " + std::to_string(ntohs(from.port)) +
+           " " + std::to_string(ntohs(to.port)) + "\r\n";
 }
 
 std::string version_2(const End& from, const End& to, bool known)

@@ -7,8 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "sys/child.h"
-
 namespace xsv::proxy {
 namespace {
 
@@ -41,14 +39,6 @@ Session::~Session()
     if (has_turn_) poller_.forget(caller_);
 }
 
-sys::Peer Session::peer() const
-{
-    sys::Peer peer;
-    sys::PeerPath path{};
-    sys::note_peer(peer, path, caller(), &from_.storage, from_.length);
-    return peer;
-}
-
 void Session::connect(std::shared_ptr<Target> target)
 {
     where_ = std::move(target);
@@ -60,16 +50,13 @@ void Session::connect(std::shared_ptr<Target> target)
 void Session::try_next(int error)
 {
     for (; candidate_ < where_->candidates(); ++candidate_) {
-        auto fd = where_->connect(candidate_);
-        if (!fd) {
-            error = fd.error().code;
-            continue;
-        }
+        sys::UniqueFd fd = where_->connect(candidate_, error);
+        if (!fd) continue;
         Relay::End& end = relay_.end(Relay::Side::Target);
         end = {};
         end.readable = false;  // an event says so
         end.thorough = where_->is_unix();
-        end.fd = std::move(*fd);
+        end.fd = std::move(fd);
         phase_ = Phase::Connecting;
         poller_.add(end.fd.get(), kEvents, target_);
         if (where_->is_unix()) check_connection(0);  // there at once, or not at all

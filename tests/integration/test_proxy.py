@@ -393,7 +393,7 @@ class PerConnection(ProxyCase):
                 caller.sendall(large)
                 caller.shutdown(socket.SHUT_WR)
                 self.assertEqual(xsvd.read_all(behind), large)
-                [process] = [p for p in xsvd.descendants(daemon.pid) if p.title.startswith("xsvd-proxy")]
+                [process] = [p for p in xsvd.descendants(daemon.pid) if p.title.startswith("xsvd-redirect")]
                 if os.geteuid() == 0:
                     self.assertNotEqual(os.stat(f"/proc/{process.pid}").st_uid, 0)
                 behind.sendall(b"answer")
