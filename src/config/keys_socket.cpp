@@ -116,7 +116,8 @@ Status set_proxy_to(S& spec, const std::string& text, const Setting& setting)
     const auto endpoint = parse_target(std::string(text::trim(text)), setting.surroundings);
     if (!endpoint) return tl::unexpected<Error>(endpoint.error());
     const bool is_unix = endpoint->family == sys::Family::Unix;
-    if (endpoint->type != sys::SocketType::Stream && (is_unix || endpoint->type != sys::SocketType::Datagram))
+    const std::string kind = endpoint->text().substr(0, 3);
+    if ((kind != "tcp" && kind != "udp" && kind != "uni") || (is_unix && endpoint->type != sys::SocketType::Stream))
         return fail("expected tcp:, udp: or unix:, got '{}'", text);
     if (!is_unix && endpoint->port == 0) return fail("'{}' needs a port", text);
     spec.proxy.emplace().target = endpoint->text();
