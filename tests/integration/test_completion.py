@@ -42,7 +42,7 @@ class Bash(unittest.TestCase):
 
     def test_commands_and_options(self):
         self.assertEqual(self.complete("xsvctl sta"), ["start", "status"])
-        self.assertEqual(self.complete("xsvctl -i re"), ["reload", "remove", "reread", "restart", "resume"])
+        self.assertEqual(self.complete("xsvctl -i re"), ["refresh", "reload", "remove", "reread", "restart", "resume"])
         self.assertEqual(self.complete("xsvctl --js"), ["--json"])
         self.assertEqual(self.complete("xsvctl -u "), [])
         self.assertIn("why", self.complete("xsvctl "))
@@ -55,6 +55,7 @@ class Bash(unittest.TestCase):
 
     def test_files(self):
         self.assertEqual(self.complete("xsvctl check xsv"), ["xsvctl"])
+        self.assertEqual(self.complete("xsvctl import xsv"), ["xsvctl"])
         self.assertEqual(self.complete("xsvctl -c xsv"), ["xsvctl"])
 
     def test_a_name_is_never_run(self):
