@@ -51,6 +51,7 @@ s.sendall(b"one call each: " + s.recv(100))
 def config(folder):
     internal = "\n".join(f"{name} stream tcp nowait root internal\n{name} dgram udp wait root internal"
                          for name in ("echo", "discard", "daytime", "chargen", "time")) if HAS_BUILTIN else ""
+    internal += "\ntcpmux/+greeted stream tcp nowait root /bin/echo echo one\ntcpmux/silent stream tcp nowait root /bin/cat cat\n" if HAS_BUILTIN else ""
     return f"""\
 # a comment
 2001 stream tcp nowait root /bin/cat cat -u
@@ -114,7 +115,7 @@ class Ours:
     silence_of_datagrams = 10.0
 
     def __init__(self, folder):
-        self.daemon = xsvd.Daemon(f"[include]\ninetd = {folder}/inetd.conf\n", env=ENVIRONMENT)
+        self.daemon = xsvd.Daemon(f"[include]\ninetd = {folder}/inetd.conf\n", env=ENVIRONMENT, before=lambda daemon: daemon.dir.chmod(0o755))
 
     def stop(self):
         self.daemon.stop()
@@ -219,6 +220,11 @@ def ask_internal(silence):
         while len(got) < 74 * 200:
             got += s.recv(65536)
         facts["chargen: 200 lines"] = got[:74 * 200]
+    for name in ("greeted", "GREETED", "silent", "nobody"):
+        facts[f"tcpmux: {name}"] = call(("127.0.0.1", 1), name.encode() + b"\r\n")
+    facts["tcpmux: more than the name at once"] = call(("127.0.0.1", 1), b"silent\r\nand more")
+    services = call(("127.0.0.1", 1), b"help\r\n")
+    facts["tcpmux: help"] = services if isinstance(services, str) else sorted(services.split(b"\r\n"))
     facts["echo of a datagram"] = datagram(7, b"hello", seconds=silence)
     facts["daytime in a datagram"] = [a if isinstance(a, str) else len(a) for a in datagram(13, b"x", seconds=silence)]
     facts["chargen in a datagram"] = [a if isinstance(a, str) else len(a) for a in datagram(19, b"x", seconds=silence)]
@@ -263,7 +269,9 @@ if HAS_BUILTIN:
         ("echo of a datagram", OPENBSD, [b"hello"], "openbsd-inetd drops requests of 127.0.0.0/8; ours does not answer other such services"),
         ("daytime in a datagram", OPENBSD, [26], "the same"),
         ("chargen in a datagram", OPENBSD, None, "the same"),
+        ("tcpmux: more than the name at once", BOTH, b"and more", "inetutils loses what has come together with the name"),
     ]
+    MEANT += [(f"tcpmux: {name}", OPENBSD, None, "openbsd-inetd has no tcpmux") for name in ("greeted", "GREETED", "silent", "nobody", "help")]
 
 
 class SideBySide(unittest.TestCase):
