@@ -9,6 +9,11 @@
 namespace xsv::config {
 namespace {
 
+#ifdef XSV_HAVE_RPC
+constexpr bool kIsBuilt = true;
+#else
+constexpr bool kIsBuilt = false;
+#endif
 constexpr std::uint32_t kMostVersions = 64;   // each is an entry of rpcbind's
 
 std::optional<std::uint32_t> parse_word(std::string_view word)
@@ -36,7 +41,7 @@ std::optional<std::uint32_t> find_program(std::string_view word)
 
 Result<RpcProgram> parse_rpc(std::string_view written)
 {
-#ifdef XSV_HAVE_RPC
+    if (!kIsBuilt) return fail("'{}': this build has no support for RPC (libtirpc)", written);
     const std::string_view text = text::trim(written);
     const auto slash = text.find('/');
     const std::string_view versions = slash == std::string_view::npos ? std::string_view() : text.substr(slash + 1);
@@ -48,9 +53,6 @@ Result<RpcProgram> parse_rpc(std::string_view written)
     const auto program = find_program(text.substr(0, slash));
     if (!program) return fail("expected the number of an RPC program or a name from /etc/rpc, got '{}'", text.substr(0, slash));
     return RpcProgram{*program, *first, *last};
-#else
-    return fail("'{}': this build has no support for RPC (libtirpc)", written);
-#endif
 }
 
 }  // namespace xsv::config
