@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/text.h"
 #include "config/program.h"
 #include "config/words.h"
@@ -128,6 +130,11 @@ private:
         if (!section_.has("socket_owner") && exec.uid) {
             options.owner = exec.uid;
             options.group = exec.gid;
+        }
+        for (const auto& [name, word] : spec_.sockets.own_options) {
+            const auto& all = spec_.sockets.endpoints;
+            if (std::none_of(all.begin(), all.end(), [&](const sys::Endpoint& endpoint) { return endpoint.name == name; }))
+                mistake("socket_options", fmt::format("no socket is called '{}', as in socket = {}=…", name, name));
         }
         const bool per_connection = exec.activation == Activation::PerConnection;
         for (const sys::Endpoint& endpoint : spec_.sockets.endpoints) {

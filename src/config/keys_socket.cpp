@@ -68,9 +68,23 @@ Status set_fcgi_socket(S& spec, const std::string& text, const Setting& setting)
     return {};
 }
 
+/// "nodelay, admin:mode=0600": a name of a socket before a word makes it count for that one alone.
 Status set_options(S& spec, const std::string& text, const Setting&)
 {
-    return sys::parse_socket_options(text, spec.sockets.options);
+    spec.sockets.own_options.clear();
+    std::string common;
+    for (const std::string& word : text::words(text::replace_all(text, ",", " "))) {
+        const auto colon = word.substr(0, word.find('=')).rfind(':');
+        if (colon == std::string::npos) {
+            common += word + " ";
+            continue;
+        }
+        sys::SocketOptions ignored;
+        const std::string own = word.substr(colon + 1);
+        if (auto known = sys::parse_socket_options(own, ignored); !known || own.empty()) return known ? fail("expected NAME:word, got '{}'", word) : known;
+        spec.sockets.own_options.emplace_back(word.substr(0, colon), own);
+    }
+    return sys::parse_socket_options(common, spec.sockets.options);
 }
 
 Status set_mode(S& spec, const std::string& text, const Setting&)
@@ -192,6 +206,14 @@ constexpr Directive<S> kFcgiKeys[] = {
 };
 
 }  // namespace
+
+sys::SocketOptions Sockets::options_of(const sys::Endpoint& endpoint) const
+{
+    sys::SocketOptions own = options;
+    for (const auto& [name, word] : own_options)
+        if (name == endpoint.name) (void)sys::parse_socket_options(word, own);   // checked when it was read
+    return own;
+}
 
 std::span<const Directive<ServiceSpec>> socket_keys()
 {

@@ -151,8 +151,8 @@ void fields(A& archive, RpcProgram& value)
 template <class A>
 void fields(A& archive, Sockets& value)
 {
-    auto& [endpoints, options, standing, rpc] = value;
-    archive(endpoints, options, standing, rpc);
+    auto& [endpoints, options, standing, rpc, own_options] = value;
+    archive(endpoints, options, standing, rpc, own_options);
 }
 
 template <class A>

@@ -73,6 +73,8 @@ struct Sockets {
     sys::SocketOptions options;
     bool standing = false;                   ///< [fcgi-program:x]: open while the program is configured, running or not
     std::optional<RpcProgram> rpc;
+    std::vector<std::pair<std::string, std::string>> own_options;   ///< name of an endpoint, words that count for it alone
+    sys::SocketOptions options_of(const sys::Endpoint& endpoint) const;
     /// Does a start open them and a stop close them?
     bool follow_state() const { return !endpoints.empty() && !standing; }
     bool operator==(const Sockets&) const = default;

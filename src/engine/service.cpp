@@ -409,7 +409,7 @@ std::vector<sys::Endpoint> Service::socket_plan(const config::ServiceSpec& spec,
 /// Connections are passed on by our own helper, and taken from nobody else.
 sys::SocketOptions Service::socket_options(const config::ServiceSpec& spec, const sys::Endpoint& endpoint, const Surroundings& surroundings)
 {
-    sys::SocketOptions options = spec.sockets.options;
+    sys::SocketOptions options = spec.sockets.options_of(endpoint);
     if (endpoint.type != sys::SocketType::Passed) return options;
     options.mode = 0600;
     options.dir_mode = 0755;

@@ -126,6 +126,23 @@ Status set_dir_mode(SocketOptions& options, std::string_view value)
     return {};
 }
 
+Status set_mode(SocketOptions& options, std::string_view value)
+{
+    SocketOptions other;
+    if (auto set = set_dir_mode(other, value); !set) return set;
+    options.mode = other.dir_mode;
+    return {};
+}
+
+template <std::optional<uid_t> SocketOptions::*Field>
+Status set_id(SocketOptions& options, std::string_view value)
+{
+    const auto number = text::to_int(value);
+    if (!number || *number < 0 || *number >= UINT32_MAX) return fail("expected a number, got '{}'", value);
+    options.*Field = static_cast<uid_t>(*number);
+    return {};
+}
+
 Status set_timestamp(SocketOptions& options, std::string_view value)
 {
     if (!value.empty() && value != "us" && value != "ns") return fail("expected us or ns, got '{}'", value);
@@ -163,6 +180,10 @@ constexpr Word kWords[] = {
     {"mq_max", true, set_number<&O::queue_length, 1, 65536>},
     {"mq_size", true, set_bytes<&O::message_size>},
     {"nonblock", false, set_flag<&O::nonblock>},
+    {"mode", true, set_mode},
+    {"owner", true, set_id<&O::owner>},
+    {"group", true, set_id<&O::group>},
+    {"backlog", true, set_number<&O::backlog, 1, 65535>},
     {"dir_mode", true, set_dir_mode},
     {"keep_path", false, set_flag<&O::keep_path>},
 };

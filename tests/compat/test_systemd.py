@@ -126,10 +126,11 @@ class Units(xsvd.TestCase):
     def test_the_library_finds_its_sockets_and_their_names(self):
         folder, one, two = self.folder(), xsvd.free_port(), xsvd.free_port()
         self.unit(folder / "a.socket", f"[Socket]\nListenStream=127.0.0.1:{one}\nFileDescriptorName=web\nService=x.service\n")
-        self.unit(folder / "b.socket", f"[Socket]\nListenStream={folder}/s\nListenStream=127.0.0.1:{two}\nService=x.service\n")
+        self.unit(folder / "b.socket", f"[Socket]\nListenStream={folder}/s\nListenStream=127.0.0.1:{two}\nSocketMode=0620\nService=x.service\n")
         self.unit(folder / "x.service", f"[Service]\nExecStart={NAMES} {folder}/names\n")
         self.start(folder)
         self.assertEqual(xsvd.talk(("127.0.0.1", one)), b"served\n")
+        self.assertEqual(os.stat(folder / "s").st_mode & 0o777, 0o620)
         self.assertEqual((folder / "names").read_text(encoding="utf-8"), "3 web 1\n4 b.socket 1\n5 b.socket 1\n")
 
     def test_the_instance_of_a_connection(self):

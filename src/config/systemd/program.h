@@ -121,6 +121,8 @@ private:
     std::string shell_line(const Command& command);
     void finish_sockets();
     void finish_options();
+    void finish_own_options();
+    std::pair<std::string, std::string> owner_of(const SocketPart& part) const;
     void finish_command();
     void finish_identity();
     void finish_environment();

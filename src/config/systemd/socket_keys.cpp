@@ -258,29 +258,58 @@ void ProgramBuilder::finish_sockets()
     if (polls || limited) section_.set("max_rate", fmt::format("{}/{}", count, time % 1000 == 0 ? fmt::format("{}s", time / 1000) : fmt::format("{}ms", time)), rate_place_.file.empty() ? place : rate_place_);
 }
 
-/// Options belong to the program, so its socket units have to agree.
+/// Where the units of one service agree, the program's own keys say it; else the words go to each socket by its name.
 void ProgramBuilder::finish_options()
 {
     const SocketPart& first = parts_.front();
     const SocketPart* owned = nullptr;
+    bool agree = true;
     for (const SocketPart& part : parts_) {
-        if (part.words != first.words || part.backlog != first.backlog)
-            mistake(part.unit->place, "", fmt::format("its socket options differ from those of {}, which belongs to the same service", first.unit->name.full));
+        agree = agree && part.words == first.words && part.backlog == first.backlog;
         if (!part.has_path) continue;
-        if (owned != nullptr && (owned->mode != part.mode || owned->user != part.user || owned->group != part.group))
-            mistake(part.unit->place, "SocketMode", fmt::format("expected the same mode and owner as in {}, which belongs to the same service", owned->unit->name.full));
-        owned = &part;
+        agree = agree && (owned == nullptr || (owned->mode == part.mode && owned->user == part.user && owned->group == part.group));
+        if (owned == nullptr) owned = &part;
     }
+    if (!agree) return finish_own_options();
     if (!first.words.empty()) section_.set("socket_options", text::join(first.words, ", "), first.unit->place);
     if (!first.backlog.empty()) section_.set("socket_backlog", first.backlog, first.unit->place);
     if (owned == nullptr) return;
     section_.set("socket_mode", owned->mode, owned->unit->place);
-    if (owned->user.empty() && owned->group.empty() && surroundings_.uid != 0) return;
-    const std::string user = owned->user.empty() ? surroundings_.uid == 0 ? "root" : std::to_string(surroundings_.uid) : owned->user;
-    std::string group = owned->group;
-    if (group.empty())
-        if (const auto known = surroundings_.user(user)) group = std::to_string(known->gid);
-    section_.set("socket_owner", group.empty() ? user : user + ":" + group, owned->unit->place);
+    if (const auto [user, group] = owner_of(*owned); !user.empty()) section_.set("socket_owner", group.empty() ? user : user + ":" + group, owned->unit->place);
+}
+
+void ProgramBuilder::finish_own_options()
+{
+    std::vector<std::string> all, names;
+    for (const SocketPart& part : parts_) {
+        const std::string name = part.name.empty() ? part.unit->name.full : part.name;
+        if (std::find(names.begin(), names.end(), name) != names.end() || name.find(' ') != std::string::npos)
+            mistake(part.unit->place, "FileDescriptorName", fmt::format("expected a name of its own, without blanks: its options differ from those of {}", parts_.front().unit->name.full));
+        names.push_back(name);
+        for (const std::string& word : part.words) all.push_back(name + ":" + word);
+        if (!part.backlog.empty()) all.push_back(name + ":backlog=" + part.backlog);
+        if (!part.has_path) continue;
+        all.push_back(name + ":mode=" + part.mode);
+        const auto [user, group] = owner_of(part);
+        if (user.empty()) continue;
+        const auto uid = surroundings_.user(user);
+        const auto gid = group.empty() ? Result<gid_t>(uid ? uid->gid : 0) : text::to_int(group) ? Result<gid_t>(static_cast<gid_t>(*text::to_int(group))) : surroundings_.group(group);
+        if (!uid) mistake(part.unit->place, "SocketUser", uid.error().message);
+        else if (!gid) mistake(part.unit->place, "SocketGroup", gid.error().message);
+        else all.push_back(fmt::format("{}:owner={}, {}:group={}", name, uid->uid, name, *gid));
+    }
+    section_.set("socket_options", text::join(all, ", "), parts_.front().unit->place);
+    section_.set("socket_mode", "0600", parts_.front().unit->place);   // nothing is open that no unit has opened
+}
+
+/// User and group of a path; both empty: those of whoever runs us.
+std::pair<std::string, std::string> ProgramBuilder::owner_of(const SocketPart& part) const
+{
+    if (part.user.empty() && part.group.empty() && surroundings_.uid != 0) return {};
+    const std::string user = part.user.empty() ? surroundings_.uid == 0 ? "root" : std::to_string(surroundings_.uid) : part.user;
+    if (!part.group.empty()) return {user, part.group};
+    const auto known = surroundings_.user(user);
+    return {user, known ? std::to_string(known->gid) : std::string()};
 }
 
 }  // namespace xsv::config::systemd

@@ -223,6 +223,40 @@ TEST_CASE("several sockets for one service", "[config][systemd]")
           Lines{"/u/a.socket:0 Service: there is no none.service among the files or beside them"});
 }
 
+TEST_CASE("sockets of one service keep their own options", "[config][systemd]")
+{
+    const Files files = {{"/u/a.socket", "[Socket]\nListenStream=/run/a\nService=x.service\nSocketMode=0666\n"},
+                         {"/u/b.socket", "[Socket]\nListenStream=/run/b\nService=x.service\nSocketMode=0600\nSocketUser=git\nPassCredentials=yes\n"},
+                         {"/u/x.service", "[Service]\nExecStart=/bin/x\n"}};
+    const auto t = translated(files);
+    CHECK(mistakes(t).empty());
+    CHECK(value(t, "socket_options") == "a.socket:mode=0666, a.socket:owner=0, a.socket:group=0, b.socket:passcred, b.socket:mode=0600, b.socket:owner=500, b.socket:group=501");
+    auto with_main = files;
+    with_main["/etc/x.conf"] = "[include]\nsystemd=/u/*.socket\n";
+    const Loaded loaded = load("/etc/x.conf", {}, machine(with_main));
+    CHECK(messages(loaded.mistakes).empty());
+    const Sockets& sockets = first(loaded).sockets;
+    REQUIRE(sockets.endpoints.size() == 2);
+    CHECK(sockets.options_of(sockets.endpoints[0]).mode == 0666);
+    CHECK_FALSE(sockets.options_of(sockets.endpoints[0]).passcred);
+    CHECK(sockets.options_of(sockets.endpoints[1]).mode == 0600);
+    CHECK(sockets.options_of(sockets.endpoints[1]).owner == 500U);
+    CHECK(sockets.options_of(sockets.endpoints[1]).passcred);
+}
+
+TEST_CASE("words of socket_options may be for one socket", "[config][load]")
+{
+    const auto loaded = load_text("[program:x]\ncommand=/bin/x\nsocket=a=tcp:80, b=tcp:81\nsocket_options=nodelay, b:keepalive=60, b:defer_accept=5s\n");
+    CHECK(messages(loaded.mistakes).empty());
+    const Sockets& sockets = first(loaded).sockets;
+    CHECK_FALSE(sockets.options_of(sockets.endpoints[0]).keepalive);
+    CHECK(sockets.options_of(sockets.endpoints[1]).keepalive_idle == 60);
+    CHECK(sockets.options_of(sockets.endpoints[1]).nodelay);
+    CHECK(messages(load_text("[program:x]\ncommand=/bin/x\nsocket=tcp:80\nsocket_options=b:nodelay\n").mistakes) ==
+          Lines{"/etc/x.conf:4: [program:x] socket_options: no socket is called 'b', as in socket = b=…"});
+    CHECK(messages(load_text("[program:x]\ncommand=/bin/x\nsocket=b=tcp:80\nsocket_options=b:nodlay\n").mistakes).front().find("did you mean 'nodelay'?") != std::string::npos);
+}
+
 TEST_CASE("drop-ins follow the unit, the most particular last", "[config][systemd]")
 {
     const auto t = translated({{"/u/x@.service", "[Service]\nExecStart=/bin/x %i\nNice=1\n"},
