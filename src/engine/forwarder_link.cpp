@@ -41,7 +41,10 @@ void ForwarderLink::attach(Helper& helper, Find find, std::function<void()> star
 void ForwarderLink::greet()
 {
     helper_->send(Value::Struct{{"type", "hello"}, {"generation", std::int64_t{::getpid()}}});
-    for (const auto& [name, front] : fronts_) tell(name, front);
+    for (const auto& [name, front] : fronts_) {
+        tell(name, front);
+        if (Service* const service = find_(name)) service->on_forwarded(0, 0, 0);  // it tells, if there are any
+    }
     helper_->send(Value::Struct{{"type", "ready"}});
 }
 

@@ -94,6 +94,8 @@ void Forwarder::on_message(const Value& message, sys::UniqueFd fd)
     const std::string type = message.text("type");
     if (type == "hello") {
         named_.clear();
+        for (auto& [name, service] : services_) service.told.live = -1;  // an engine that is new knows nothing
+        changed();
     } else if (type == "service") {
         set_service(message);
     } else if (type == "socket") {
@@ -107,6 +109,7 @@ void Forwarder::on_message(const Value& message, sys::UniqueFd fd)
     } else if (type == "ready") {
         drop_unnamed();
     } else if (type == "shutdown") {
+        tell_rows();
         on_end_();
     }
 }
@@ -247,12 +250,14 @@ void Forwarder::ended(const std::string& name, const Session& session, bool fail
 void Forwarder::report(Value::Struct row)
 {
     rows_.emplace_back(std::move(row));
-    const auto tell = [this] {
-        rows_timer_.reset();
-        send({{"type", "connections"}, {"rows", std::exchange(rows_, {})}});
-    };
-    if (rows_.size() >= kMostRows) tell();
-    else if (rows_timer_ == nullptr) rows_timer_ = loop_.after(kRows, "connections", tell);
+    if (rows_.size() >= kMostRows) tell_rows();
+    else if (rows_timer_ == nullptr) rows_timer_ = loop_.after(kRows, "connections", [this] { tell_rows(); });
+}
+
+void Forwarder::tell_rows()
+{
+    rows_timer_.reset();
+    if (!rows_.empty()) send({{"type", "connections"}, {"rows", std::exchange(rows_, {})}});
 }
 
 }  // namespace xsv::proxy

@@ -48,6 +48,7 @@ private:
     void ended(const std::string& name, const Session& session, bool failed) override;
     void log(int level, const std::string& line) override;
     void report(wire::Value::Struct row);
+    void tell_rows();
 
     event::Loop& loop_;
     std::function<void()> on_end_;

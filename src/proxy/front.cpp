@@ -179,7 +179,7 @@ void StreamFront::connected(Session& session) { connecting_.erase(&session); }
 void StreamFront::unconnected(Session& session, int error)
 {
     connecting_.erase(&session);
-    const bool waits = settings_.has_program ? may_pass(error) || behind_ != Behind::Up : is_shortage(error);
+    const bool waits = !listener_ ? false : settings_.has_program ? may_pass(error) || behind_ != Behind::Up : is_shortage(error);
     if (!waits) {
         ++counts_.refused;
         owner_.log(30, fmt::format("{}: {} was refused: {}: {}", settings_.name, session.peer().text(), settings_.target, errno_text(error)));
@@ -322,6 +322,8 @@ void StreamFront::close()
     if (!listener_) return;
     workshop_.poller.remove(listener_.get());
     listener_.reset();
+    if (probe_ != nullptr) workshop_.poller.bury(std::shared_ptr<Probe>(std::move(probe_)));
+    for (auto held = std::exchange(held_, {}); !held.empty(); held.pop_front()) held.front()->end(true);
 }
 
 void StreamFront::end_all()

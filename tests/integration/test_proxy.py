@@ -363,6 +363,22 @@ class Killed(ProxyCase):
         self.assertGreater(outcomes["served"], 50)
         self.assertEqual(self.serving_pid(), pid)
 
+    def test_what_is_counted_afterwards(self):
+        daemon = self.daemon(self.config("idle_timeout = 1s"))
+
+        def is_counted(number):
+            return lambda: daemon.xsv.show("web")[0]["connections"] == number
+        with xsvd.connect(self.front) as caller:
+            caller.sendall(b"x")
+            xsvd.until(is_counted(1), "one connection")
+            os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+            daemon.wait_until_ready()
+            xsvd.until(is_counted(1), "it is still there")
+            os.kill(self.forwarder(daemon), signal.SIGKILL)
+            self.assertEqual(xsvd.read_all(caller), b"")
+        xsvd.until(is_counted(0), "it has ended")
+        xsvd.until(lambda: daemon.pid_of("web") == 0, "idle")
+
     def test_forwarder_and_engine_while_callers_wait_for_the_program(self):
         daemon = self.daemon(self.config(words=[self.behind, 1.0]))
         callers = [xsvd.connect(self.front) for _ in range(5)]
