@@ -211,6 +211,7 @@ class Tcpmux(xsvd.TestCase):
 
         def ask(name, source=None):
             return xsvd.talk(("127.0.0.1", port), name + b"\r\nfor the service\n", source=source)
+        os.chmod(daemon.dir, 0o755)  # of a test; in /run everybody may pass
         self.assertEqual(xsvd.talk(("127.0.0.1", port), b"help\r\n"), b"greeted\r\nplain\r\n")
         self.assertEqual(ask(b"Plain", "127.0.0.2"), b"127.0.0.2 says for the service\n")
         self.assertEqual(ask(b"GREETED"), b"+Go\r\ngot for the service\n")
