@@ -296,9 +296,12 @@ void HostsAccess::read(const std::string& file, bool allows)
     if (!content) {
         const Error& error = content.error();
         const bool is_absent = error.code == ENOENT || error.message.starts_with("could not find");
-        if (!is_absent) remarks_.push_back({Weight::Mistake, {file, 0}, "", "", error.message});
+        if (is_absent) return;
+        files_.push_back(file);
+        remarks_.push_back({Weight::Mistake, {file, 0}, "", "", error.message});
         return;
     }
+    files_.push_back(file);
     std::string_view text = *content;
     int number = 0;
     while (!text.empty()) {

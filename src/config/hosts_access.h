@@ -22,6 +22,7 @@ public:
         std::vector<Remark> remarks;         ///< rules that need names or run commands; without a section
     };
     Decision decide(const std::string& server);
+    const std::vector<std::string>& files() const { return files_; }   ///< those that are there
 
     struct Rule {
         Place place;
@@ -36,6 +37,7 @@ private:
     bool is_read_ = false;
     std::vector<Rule> rules_;       ///< the first one that matches decides; without any, callers come in
     std::vector<Remark> remarks_;   ///< about the files
+    std::vector<std::string> files_;
 };
 
 /// The lists of a service while they are put together: allow_from, deny_from, and deny_first between them.

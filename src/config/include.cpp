@@ -126,7 +126,7 @@ private:
                 if (std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
         }
         Translation translation = translate(dialect, files, surroundings_, rules);
-        for (const std::string& file : translation.files) report_.included(file);
+        for (const std::string& file : translation.files) report_.imported(file);
         for (Remark& remark : translation.remarks) report_.add(std::move(remark));
         for (IniSection& section : translation.sections) {
             if (const Section* known = sections_.find(section.name))

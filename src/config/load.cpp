@@ -45,7 +45,7 @@ public:
             for (const Section& section : sections.all()) check_words(section);
         }
         const bool fatal = report_.is_fatal();
-        return {std::move(config_), report_.take_mistakes(), report_.take_warnings(), report_.take_notes(), report_.take_included(), fatal};
+        return {std::move(config_), report_.take_mistakes(), report_.take_warnings(), report_.take_notes(), report_.take_included(), fatal, report_.take_imported()};
     }
 
 private:
@@ -177,6 +177,14 @@ private:
 };
 
 }  // namespace
+
+std::vector<Mistake> Loaded::refusals() const
+{
+    std::vector<Mistake> refusals;
+    for (const Mistake& mistake : mistakes)
+        if (std::find(imported.begin(), imported.end(), mistake.place.file) == imported.end()) refusals.push_back(mistake);
+    return refusals;
+}
 
 Loaded load(const std::string& file, const Overrides& overrides, const Surroundings& surroundings)
 {

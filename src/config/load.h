@@ -21,10 +21,15 @@ struct Loaded {
     std::vector<Mistake> notes;       ///< of other dialects: what works differently from the old daemon; for `check`
     std::vector<std::string> included;   ///< files beside the main one, in order
     bool fatal = false;               ///< [supervisord], a server section or the file itself is wrong: nothing can run
+    std::vector<std::string> imported;   ///< those of `included` that are another daemon's
+
+    /// Those that refuse a reload. Entries of another daemon's files are not among them: it would drop them alone, and some of
+    /// them cannot be mended; they are FATAL with their reason.
+    std::vector<Mistake> refusals() const;
 };
 
 /// Reads the file and everything it includes; never throws, never stops at the first mistake.
-/// A caller that reloads treats any entry of `mistakes` as a refusal; a caller that starts goes on unless `fatal`.
+/// A caller that reloads goes on without `refusals`; a caller that starts goes on unless `fatal`.
 Loaded load(const std::string& file, const Overrides& overrides = {});
 
 /// Whether the value of a key of [supervisord] can be understood; the error is the setter's own.

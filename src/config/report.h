@@ -22,6 +22,12 @@ public:
     void fatal(const Place& place, std::string section, std::string key, std::string text);
 
     void included(const std::string& file) { included_.push_back(file); }
+    /// Another daemon's.
+    void imported(const std::string& file)
+    {
+        included(file);
+        imported_.push_back(file);
+    }
 
     bool is_fatal() const { return fatal_; }
     /// The first mistake of the section in a sentence, with the number of others; empty when there is none.
@@ -31,10 +37,11 @@ public:
     std::vector<Mistake> take_warnings() { return std::move(warnings_); }
     std::vector<Mistake> take_notes() { return std::move(notes_); }
     std::vector<std::string> take_included() { return std::move(included_); }
+    std::vector<std::string> take_imported() { return std::move(imported_); }
 
 private:
     std::vector<Mistake> mistakes_, warnings_, notes_;
-    std::vector<std::string> included_;
+    std::vector<std::string> included_, imported_;
     std::set<std::string> seen_;
     bool fatal_ = false;
 };

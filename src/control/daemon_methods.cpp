@@ -70,8 +70,8 @@ void Control::shutdown(const Params&, Reply reply)
 void Control::restart(const Params&, Reply reply)
 {
     // Nothing is stopped for a configuration that could not start again.
-    if (const config::Loaded loaded = hooks_.load(); !loaded.mistakes.empty())
-        return refuse(reply, FaultCode::CantReread, mistakes_text(loaded.mistakes));
+    if (const auto refusals = hooks_.load().refusals(); !refusals.empty())
+        return refuse(reply, FaultCode::CantReread, mistakes_text(refusals));
     answer(reply, true);
     hooks_.restart();
 }
@@ -80,7 +80,7 @@ void Control::reload_config(const Params&, Reply reply)
 {
     if (hooks_.hold_mode) return refuse(reply, FaultCode::CantReread, kHoldMode);
     config::Loaded loaded = hooks_.load();
-    if (!loaded.mistakes.empty()) return refuse(reply, FaultCode::CantReread, mistakes_text(loaded.mistakes));
+    if (const auto refusals = loaded.refusals(); !refusals.empty()) return refuse(reply, FaultCode::CantReread, mistakes_text(refusals));
     config::Config running = engine_.active();
     forget_auto_names(running);
     const config::GroupDiff diff = config::diff_groups(running.groups, loaded.config.groups);
@@ -140,7 +140,8 @@ Result<config::Diff> Control::reload()
     if (hooks_.hold_mode) return fail("{}", kHoldMode);
     config::Loaded loaded = hooks_.load();
     for (const config::Mistake& warning : loaded.warnings) log::warn("{}", warning.message());
-    if (!loaded.mistakes.empty()) return fail("{}", mistakes_text(loaded.mistakes));
+    if (const auto refusals = loaded.refusals(); !refusals.empty()) return fail("{}", mistakes_text(refusals));
+    for (const config::Mistake& mistake : loaded.mistakes) log::error("{}", mistake.message());
     auto swap_settings = hooks_.prepare_settings(loaded.config);
     if (!swap_settings) return tl::unexpected(std::move(swap_settings).error());
     auto diff = engine_.reload(loaded.config);
@@ -169,7 +170,7 @@ void Control::check(const Params&, Reply reply)
 void Control::diff(const Params&, Reply reply)
 {
     config::Loaded loaded = hooks_.load();
-    if (!loaded.mistakes.empty()) return refuse(reply, FaultCode::CantReread, mistakes_text(loaded.mistakes));
+    if (const auto refusals = loaded.refusals(); !refusals.empty()) return refuse(reply, FaultCode::CantReread, mistakes_text(refusals));
     config::Config running = engine_.active();
     forget_auto_names(running);
     answer(reply, diff_value(config::diff(running, loaded.config)));

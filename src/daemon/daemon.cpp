@@ -284,9 +284,9 @@ void Daemon::shutdown(int exit_code)
 /// Nothing is stopped for a configuration that could not start again.
 void Daemon::restart_if_possible()
 {
-    const config::Loaded loaded = config::load(config_.file, options_.overrides);
-    if (loaded.mistakes.empty()) return restart();
-    log::error("the configuration cannot be used, so nothing is restarted:\n{}", control::mistakes_text(loaded.mistakes));
+    const auto refusals = config::load(config_.file, options_.overrides).refusals();
+    if (refusals.empty()) return restart();
+    log::error("the configuration cannot be used, so nothing is restarted:\n{}", control::mistakes_text(refusals));
 }
 
 /// Everything stops; the next engine reads the files and starts anew. Sockets and lock stay held meanwhile.

@@ -101,6 +101,7 @@ public:
             for (std::size_t i = 0; i < names.size(); ++i)
                 if (offs[i].is_off == off) names[i] = name_for(files.services[i]);
         for (std::size_t i = 0; i < names.size(); ++i) translate(files.services[i], names[i], offs[i]);
+        for (const std::string& file : wrappers_.files()) translation_.files.push_back(file);
     }
 
 private:

@@ -57,6 +57,21 @@ TEST_CASE("what a section says is what load reads", "[config][xinetd]")
     CHECK(spec.sockets.endpoints[0].text() == "tcp:21");
 }
 
+TEST_CASE("mistakes in another daemon's files refuse no reload", "[config][xinetd]")
+{
+    const auto load_with = [](const std::string& own, const std::string& theirs) {
+        return load("/etc/xsvd.conf", {}, machine_with({{"/etc/xsvd.conf", "[supervisord]\n[include]\nxinetd = /etc/xinetd.conf\n" + own}, {"/etc/xinetd.conf", theirs}}));
+    };
+    const Loaded theirs = load_with("", service("x", " flags = IDONLY\n") + service("y", " bind = 127.0.0.1\n") + service("z", " bind = 127.0.0.2\n group = nosuch\n"));
+    CHECK(theirs.mistakes.size() == 2);
+    CHECK(theirs.refusals().empty());
+    REQUIRE(theirs.config.groups.size() == 3);
+    CHECK_FALSE(theirs.config.groups[0].services[0].broken.empty());
+    CHECK(theirs.config.groups[1].services[0].broken.empty());
+    CHECK_FALSE(theirs.config.groups[2].services[0].broken.empty());
+    CHECK(load_with("[program:own]\ncommand = /b\nstartsecs = soon\n", "").refusals().size() == 1);
+}
+
 // ---- 2.1: the grammar and its mistakes ------------------------------------------------------------------------------
 
 TEST_CASE("xinetd: comments, blanks and case", "[config][xinetd][grammar]")
