@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <set>
 
 #include "base/text.h"
@@ -43,6 +44,7 @@ public:
     }
 
     Settings defaults;
+    std::optional<Fault> defaults_fault;
     std::deque<Service> services;
 
 private:
@@ -50,6 +52,7 @@ private:
     {
         if (is_second) return translation_.warning(entry.place, "", "defaults", "ignored: the file has one already");
         for (const Fault& fault : entry.faults) translation_.mistake(fault.place, "", "defaults", fault.text);
+        if (!entry.faults.empty() && !defaults_fault) defaults_fault = entry.faults.front();
         collect_defaults(entry, defaults, translation_);
         if (services.empty()) return;
         for (const Attribute& attribute : entry.attributes)
@@ -100,6 +103,10 @@ public:
         for (const bool off : {false, true})
             for (std::size_t i = 0; i < names.size(); ++i)
                 if (offs[i].is_off == off) names[i] = name_for(files.services[i]);
+        // xinetd starts them without what it could not read: without a limit, or open to everybody.
+        if (files.defaults_fault)
+            for (Service& service : files.services)
+                service.remark(Weight::Mistake, files.defaults_fault->place, "", "not started: the defaults cannot be read to their end");
         for (std::size_t i = 0; i < names.size(); ++i) translate(files.services[i], names[i], offs[i]);
         for (const std::string& file : wrappers_.files()) translation_.files.push_back(file);
     }

@@ -250,6 +250,9 @@ TEST_CASE("xinetd: one defaults entry a file, and what does not belong there", "
     CHECK(keys_of(included, "x")["max_instances"] == "1");
     CHECK(keys_of(included, "x")["max_per_source"] == "3");
     CHECK(remarks_of(read("defaults\n{\n user = git\n}\n")) == Lines{"warning xinetd.conf:3 user: does not belong into defaults, ignored"});
+    CHECK(remarks_of(read("defaults\n{\n only_from=10.0.0.0\n}\n" + service("x", ""))) ==
+          Lines{"mistake xinetd.conf:3 defaults: expected 'attribute = value' with blanks around the '=', got 'only_from=10.0.0.0'",
+                "mistake xinetd.conf:3 x: not started: the defaults cannot be read to their end"});
     // xinetd would exit.
     CHECK(remarks_of(read("defaults\n{\n instances = many\n}\n" + service("x", ""))) == Lines{"mistake xinetd.conf:3 x instances: expected a number from 0 to 2147483647, got 'many'"});
 }
