@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "engine/service.h"
 #include "sys/connect.h"
@@ -123,7 +124,8 @@ Status Notices::open_socket()
         std::string path;
         const std::string& folder = context_.surroundings.run_dir;
         if (!folder.empty()) {
-            ::mkdir((folder + "/notify").c_str(), 0755);
+            const std::string sockets = folder + "/notify";
+            if (::mkdir(sockets.c_str(), 0755) == 0) ::chmod(sockets.c_str(), 0755);  // whatever our umask says
             path = fmt::format("{}/notify/{}", folder, service_.slot_index());
             if (path.size() > 100) path.clear();
         }
@@ -396,13 +398,15 @@ void Notices::on_notification(const sys::Notification& notification)
 void Notices::perform(NotifyMessage& message, const sys::Notification& notification)
 {
     const Time now = context_.loop.now();
+    note_progress();
     log::debug("{}: notified by pid {}: {}", service_.spec().namespec(), notification.pid, text::escape_control(notification.text));
     if (message.barrier) return;  // what came before is done, and its descriptor closes with this call
     if (message.access) memory_->access = static_cast<std::uint32_t>(*message.access) + 1;
     if (message.status) copy_text(memory_->status, sizeof memory_->status, *message.status);
     if (message.error) memory_->error = *message.error;
     if (message.exit_status) memory_->exit_status = *message.exit_status;
-    if (message.main_pid) set_main(*message.main_pid);
+    if (message.main_pidfd && notification.fds.size() == 1) set_main(sys::pid_of(notification.fds.front().get()));
+    else if (message.main_pid) set_main(*message.main_pid);
     if (message.watchdog_usec) {
         memory_->watchdog_ns = from_usec(*message.watchdog_usec).count() + 1;
         memory_->last_ping = now.time_since_epoch().count();

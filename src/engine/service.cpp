@@ -228,6 +228,8 @@ void Service::perform(const SweepGroup&)
 {
     auto swept = context_.processes.signal_group(ended_pidfd_, ended_pid_, SIGKILL);
     if (swept && *swept) log::info("ended what was left of the process group of {} (pid {})", spec_.name, ended_pid_);
+    if (leader_pidfd_) swept = context_.processes.signal_group(leader_pidfd_, leader_pid_, SIGKILL);
+    if (leader_pidfd_ && swept && *swept) log::info("ended what was left of the process group of {} (pid {})", spec_.name, leader_pid_);
 }
 
 void Service::perform(const Note& note) { log_note(note); }
@@ -255,6 +257,8 @@ void Service::perform(const Spawn&)
 Result<sys::Spawned> Service::spawn()
 {
     Slot& slot = place();
+    leader_pidfd_.reset();
+    leader_pid_ = 0;
     slot.child.pid = 0;
     slot.child.stage = 0;
     slot.child.step = slot.child.error = 0;

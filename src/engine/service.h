@@ -64,7 +64,7 @@ public:
     void open_standing();
     // What the forwarder says of a service with proxy_to.
     void on_demand();                                   ///< a caller waits, and no program is there
-    void on_answered() { answered_ = true; }            ///< the program has taken a connection
+    void on_answered();                                 ///< the program has taken a connection
     void on_paused(std::int64_t connections);           ///< nobody is forwarded any more, if this is 0
     void on_forwarded(std::int64_t connections, std::int64_t accepted, std::int64_t refused);
     std::int64_t forwarded() const { return forwarded_; }
@@ -118,6 +118,7 @@ private:
     Result<pid_t> find_successor();
     bool goes_on_after(const ChildExit& exit);
     void forget_exit();
+    void remember_leader(pid_t pid);
     void await_successor(Duration wait);
     void watch_stranger();
     void log_note(const Note& note);
@@ -151,6 +152,8 @@ private:
     sys::UniqueFd pidfd_;
     sys::UniqueFd ended_pidfd_;            ///< of the process whose end is being handled, for its group
     pid_t ended_pid_ = 0;
+    sys::UniqueFd leader_pidfd_;           ///< of the process that was started, where another one is the main one now
+    pid_t leader_pid_ = 0;
     bool consuming_exit_ = false;
     std::vector<std::string> ended_streams_;
     bool awaiting_ = false;

@@ -52,6 +52,7 @@ bool Service::goes_on_after(const ChildExit& exit)
         if (awaits) place().set_reason(successor.error().message);
         return false;
     }
+    remember_leader(exit.pid);
     forget_exit();
     if (successor && take_main(*successor)) {
         hand(BecameReady{context_.loop.now()});
@@ -60,6 +61,14 @@ bool Service::goes_on_after(const ChildExit& exit)
     hand(MainPid{context_.loop.now(), 0});
     await_successor(kFirstLook);
     return true;
+}
+
+/// Whatever the program has started stays in the group of the process that we have started.
+void Service::remember_leader(pid_t pid)
+{
+    if (leader_pid_ != 0 || pid <= 0 || !pidfd_) return;
+    leader_pid_ = pid;
+    leader_pidfd_ = std::move(pidfd_);
 }
 
 /// The place goes on: what was written down for its end is no more.
@@ -92,6 +101,7 @@ bool Service::take_main(pid_t pid)
     Slot& slot = place();
     context_.pids.remove(slot.child.pid, slot_);
     context_.pids.add(pid, slot_);
+    remember_leader(slot.child.pid);
     pidfd_ = std::move(*pidfd);
     slot.child.pid = pid;
     slot.start_ticks = static_cast<std::int64_t>(facts->start_ticks);
@@ -104,15 +114,28 @@ bool Service::take_main(pid_t pid)
 /// Only of our own children the guardian tells the end; of another's child its pidfd does, though not how.
 void Service::watch_stranger()
 {
-    const auto pid = live_pid(state_);
-    const auto facts = pid ? sys::process_facts(*pid) : std::nullopt;
+    const pid_t pid = live_pid(state_).value_or(0);
+    const sys::ProcessFacts facts = sys::process_facts(pid).value_or(sys::ProcessFacts{});
     stranger_.reset();
-    if (!facts || facts->parent == ::getppid()) return;
+    if (facts.parent == 0) return;
+    if (facts.session > 1 && facts.session != pid && leader_pid_ == 0) {  // our children lead sessions: this one took the place of one
+        if (auto leader = context_.processes.open(facts.session)) {
+            leader_pidfd_ = std::move(*leader);
+            leader_pid_ = facts.session;
+        }
+    }
+    if (facts.parent == ::getppid()) return;
     stranger_ = context_.loop.readable(pidfd_.get(), spec_.namespec() + " main process", [this, pid] {
         stranger_.reset();
         place().stopped_wall = wall_seconds();
-        on_exit({0, *pid, 0, 0});
+        on_exit({0, pid, 0, 0});
     });
+}
+
+void Service::on_answered()
+{
+    answered_ = true;
+    if (spec_.ready.when == config::ReadyWhen::Connect) hand(BecameReady{context_.loop.now()});
 }
 
 void Service::forget_failures()

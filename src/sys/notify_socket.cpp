@@ -60,7 +60,8 @@ Result<UniqueFd> open_notify_socket(const std::string& path, std::optional<uid_t
     }
     if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) < 0) return fail_errno("binding " + path, errno);
     if (path.empty()) return fd;
-    if (::chmod(path.c_str(), 0600) < 0) return fail_errno("chmod " + path, errno);
+    const mode_t mode = owner || ::geteuid() != 0 ? 0600 : 0666;
+    if (::chmod(path.c_str(), mode) < 0) return fail_errno("chmod " + path, errno);
     if (owner && ::lchown(path.c_str(), *owner, static_cast<gid_t>(-1)) < 0) return fail_errno("chown " + path, errno);
     return fd;
 }
@@ -90,6 +91,19 @@ std::optional<Notification> receive_notification(int socket)
     const bool cut = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
     result.whole = !cut && result.text.size() <= kLongestNotification;
     return result;
+}
+
+pid_t pid_of(int pidfd)
+{
+    constexpr std::string_view kPid = "Pid:";
+    const auto text = read_file(fmt::format("/proc/self/fdinfo/{}", pidfd), 4096);
+    if (!text) return 0;
+    for (const std::string& line : text::split(*text, '\n')) {
+        if (!line.starts_with(kPid)) continue;
+        const auto pid = text::to_int(text::trim(std::string_view(line).substr(kPid.size())));
+        return pid && *pid > 0 ? static_cast<pid_t>(*pid) : 0;
+    }
+    return 0;
 }
 
 std::optional<ProcessFacts> process_facts(pid_t pid)

@@ -22,12 +22,16 @@ struct Notification {
 constexpr std::size_t kLongestNotification = 4096;
 
 /// A datagram socket whose senders are known. `path` empty: an abstract name of the kernel's choice. With an owner only
-/// that user (and root) may send to the path; a path that is in use by nobody is replaced.
+/// that user (and root) may send to the path; without, everybody may where we are root, since a program of root's may
+/// become anybody, and the kernel says who has sent. A file that stands at the path is replaced.
 Result<UniqueFd> open_notify_socket(const std::string& path, std::optional<uid_t> owner);
 /// What programs find in NOTIFY_SOCKET: the path, or "@name".
 std::string notify_address(int socket);
 /// The next datagram; nothing when there is none. Never blocks.
 std::optional<Notification> receive_notification(int socket);
+
+/// The process that a pidfd stands for; 0: it is none, or its process has ended.
+pid_t pid_of(int pidfd);
 
 /// What is known of a process by its number.
 struct ProcessFacts {

@@ -8,6 +8,7 @@
     !fd N TEXT    writes TEXT to descriptor N and closes it
     !look         appends LISTEN_FDS, LISTEN_FDNAMES, the first bytes of each such descriptor, and FDSTORE to FIFO.log
     !environment  appends NOTIFY_SOCKET, WATCHDOG_USEC and whether WATCHDOG_PID is its own number
+    !main [fd]    a child is the main process from now on, named by number or pidfd
     !fork         ends with 0 and leaves a child in a session of its own, which goes on
     !exit N
 SIGHUP is answered with RELOADING=1, and READY=1 at the next order "READY=1"; SIGTERM with STOPPING=1 and the end.
@@ -55,6 +56,14 @@ def obey(order):
         notify(rest, [reader])
         os.set_inheritable(writer, False)
         globals().setdefault("kept", []).append(writer)
+    elif word == "!main":
+        # The child goes on with the orders; its parent stays and waits for it.
+        pid = os.fork()
+        if pid > 0:
+            fds = [os.pidfd_open(pid)] if rest == "fd" else []
+            notify("MAINPIDFD=1" if fds else f"MAINPID={pid}", fds)
+            os.waitpid(pid, 0)
+            time.sleep(1000)
     elif word == "!barrier":
         reader, writer = os.pipe()
         notify("BARRIER=1", [writer])

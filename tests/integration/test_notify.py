@@ -227,10 +227,22 @@ class Fork(TestCase):
         self.assertEqual(str(pid), (folder / "x.pid").read_text().strip())
 
     def test_mainpid(self):
-        daemon = self.notifier("notify_access = all\nstartsecs = 0\nautorestart = no")
+        daemon = self.notifier("notify_access = all\nstartsecs = 0\nautorestart = no\nkillasgroup = true")
         daemon.wait_for("talker", "RUNNING")
         self.tell("MAINPID=1")
         daemon.wait_for_log(r"MAINPID=1 is no process of it")
+        for word in ("!main", "!main fd"):
+            old = daemon.pid_of("talker")
+            self.tell(word)
+            pid = daemon.wait_for_pid("talker", other_than=old)
+            self.assertEqual(xsvd.Process(pid).parent, old)
+        os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+        daemon.wait_until_ready()
+        self.assertEqual(daemon.pid_of("talker"), pid)
+        self.tell("!exit 0")
+        # Nobody tells us how another's child has ended.
+        daemon.wait_for_log(r"exited: talker \(unknown termination cause; not expected\)")
+        daemon.wait_for_log("ended what was left of the process group of talker")
 
 
 class Hooks(TestCase):

@@ -35,6 +35,7 @@ TEST_CASE("ready says how a program tells that it is", "[config][ready]")
     CHECK(program("ready=exit\nremain_after_exit=yes\n").restarts.remain_after_exit);
     CHECK(program("ready=fd:5\n").ready.fd == 5);
     CHECK(program("ready=connect:tcp:127.0.0.1:80\n").ready.connect_to->port == 80);
+    CHECK(program("ready=connect\nsocket=tcp:80\nproxy_to=tcp:127.0.0.1:81\n").ready.connect_to->port == 81);
     CHECK(program("ready=notify\n").policy.start_timeout == 90s);
     CHECK(program("ready=exit\n").policy.start_timeout == 0s);  // a job may take its time
     CHECK(program("ready=exit\nstart_timeout=5\n").policy.start_timeout == 5s);
