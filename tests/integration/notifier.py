@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A program that says of itself what it is told to: each line of the FIFO named by its argument is one order.
 
-    TEXT          a notification; "\\n" in it is a line end
+    TEXT          a notification; "\\n" in it is a line end, "\\0" a NUL
     !child TEXT   the same from a child, which has ended before its parent waits for it
     !store TEXT   the same with one end of a pipe that holds "kept"
     !barrier      a barrier; appends "barrier" to FIFO.log once it is closed
@@ -26,7 +26,7 @@ def notify(text, fds=()):
     address = os.environ["NOTIFY_SOCKET"]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        s.sendmsg([text.replace("\\n", "\n").encode()], ancillary, 0, "\0" + address[1:] if address.startswith("@") else address)
+        s.sendmsg([text.replace("\\n", "\n").replace("\\0", "\0").encode()], ancillary, 0, "\0" + address[1:] if address.startswith("@") else address)
 
 
 def say(text):

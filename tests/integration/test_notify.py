@@ -72,7 +72,12 @@ class Notify(TestCase):
 
     def test_ready_and_an_end_at_once(self):
         daemon = self.notifier("ready = notify\nautorestart = no")
+        self.wait_said("started")
+        process, engine = xsvd.Process(daemon.pid_of("talker")), daemon.wait_for_engine()
+        os.kill(engine, signal.SIGSTOP)  # so that it finds the word and the end together, and looks at ends first
         self.tell("READY=1", "!exit 3")
+        self.assertEventually(lambda: not process.is_there(), "it has ended")
+        os.kill(engine, signal.SIGCONT)
         self.assertEqual(daemon.wait_for("talker", "EXITED")["exitstatus"], 3)
 
     def test_a_killed_engine_misses_nothing(self):
@@ -437,6 +442,14 @@ class Life(TestCase):
         daemon.wait_for_log("its sender is not one that notify_access names")
         self.tell("NOTIFYACCESS=all", "!child STATUS=child", "!barrier")
         self.assertEventually(lambda: daemon.info("talker")["xsv_status"] == "child", "a child that has ended may speak")
+
+    def test_what_is_no_notification_is_dropped_and_the_log_stays_short(self):
+        daemon = self.notifier("notify_access = main\nstartsecs = 0")
+        daemon.wait_for("talker", "RUNNING")
+        self.tell("STATUS=" + 5000 * "x", "STATUS=a\\0b", "nothing", *(100 * ["X" + 4100 * "y"]), "STATUS=good", "!barrier")
+        self.wait_said("barrier")
+        self.assertEqual(daemon.info("talker")["xsv_status"], "good")
+        self.assertLessEqual(len(re.findall("a notification from pid .* is dropped", daemon.read_log())), 2)
 
     def test_stopping_is_shown(self):
         daemon = self.notifier('startsecs = 0\nnotify_access = main\nenvironment = LINGER="1"')
