@@ -30,7 +30,7 @@ class Difference(xsvd.TestCase):
         self.assertEventually(lambda: not gone.is_there(), "the removed program ends")
         self.assertEqual(set(daemon.all_info()), {"stays", "changes", "comes"})
         new = daemon.wait_for_pid("changes", other_than=pids["changes"])
-        self.assertEqual(xsvd.Process(new).title, "/bin/sleep 2000")
+        self.assertEventually(lambda: xsvd.Process(new).title == "/bin/sleep 2000", "the new command runs")
         daemon.wait_for_pid("comes")
 
     def test_an_unchanged_configuration_changes_nothing(self):

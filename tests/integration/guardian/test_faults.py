@@ -90,7 +90,7 @@ class FaultCase(Case):
         while True:
             words = self.hear_any(engine)
             if words[0] == "fd":
-                held[words[1]] = words[3]
+                held[" ".join(words[1:-2])] = words[-1]
             if words[0] == "end":
                 engine.ask("ready", "said")
                 return held
@@ -218,6 +218,14 @@ class FaultCase(Case):
         self.awaited(lambda: guardian.poll() is not None)
         self.assertEqual(guardian.returncode, 5)
 
+    def life_with_what_a_parent_passed_on(self):
+        guardian = self.run_guardian(prefix=self.with_two_files("LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web:other"))
+        engine = self.engine()
+        self.make_ready(engine)
+        engine.say("quit 5")
+        self.awaited(lambda: guardian.poll() is not None)
+        self.assertEqual(guardian.returncode, 5)
+
     def life_without_an_engine(self):
         guardian = self.run_guardian(environment={"XSVD_ENGINE": "/nowhere/engine"})
         self.awaited(lambda: guardian.poll() is not None)
@@ -233,7 +241,8 @@ class EachCallFailsOnce(FaultCase):
     def lives(self):
         """The one that shows most first: each fault is tried in one."""
         return [self.life, self.life_that_finds_its_engine, self.life_in_the_background,
-                self.life_that_fails_in_the_background, self.life_that_is_stopped_early, self.life_without_an_engine]
+                self.life_that_fails_in_the_background, self.life_that_is_stopped_early, self.life_with_what_a_parent_passed_on,
+                self.life_without_an_engine]
 
     def again(self):
         self.tearDown()

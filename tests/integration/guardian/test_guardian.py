@@ -64,7 +64,7 @@ class Engine:
         while True:
             words = self.line().split()
             if words[0] == "fd":
-                held[words[1]] = (int(words[2]), int(words[3]))
+                held[" ".join(words[1:-2])] = (int(words[-2]), int(words[-1]))  # a key may have blanks
             elif words[0] == "end":
                 return held, [int(word) for word in words[1:]]
 
@@ -142,6 +142,15 @@ class Case(unittest.TestCase):
         self.guardian = subprocess.Popen(command, env=whole, **options)
         return self.guardian
 
+    def with_two_files(self, variables):
+        """What starts a program with these variables and two open files from 3 on."""
+        paths = [os.path.join(self.folder.name, name) for name in ("first", "second")]
+        for path in paths:
+            with open(path, "w"):
+                pass
+        self.inodes = [os.stat(path).st_ino for path in paths]
+        return ["sh", "-c", 'exec 3<"%s" 4<"%s"; %s exec "$0" "$@"' % (*paths, variables)]
+
     def engine(self, timeout=15.0):
         """The next life of the engine."""
         self.listener.settimeout(timeout)
@@ -193,6 +202,25 @@ class GuardianTest(Case):
         self.assertEqual(held, {"table": (3, inodes["table"]), "pipe": (6, replaced), "tcp:web": (1, listener)})
         self.assertEqual(end, [1, 0, self.guardian.pid])
         self.assertEqual(second.start, 1)
+
+    def test_what_the_parent_passes_on_is_held(self):
+        """LISTEN_FDS, as service managers have it: the key tells the place and the name."""
+        for variables, keys in (("LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web:other", ["received 0 web", "received 1 other"]),
+                                ("LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web", ["received 0 web", "received 1"]),
+                                ("LISTEN_PID=$$ LISTEN_FDS=2", ["received 0", "received 1"]),
+                                ("LISTEN_PID=$$ LISTEN_FDS=9 LISTEN_FDNAMES=a:b:c", ["received 0 a", "received 1 b"]),
+                                ("LISTEN_PID=1 LISTEN_FDS=2", []), ("LISTEN_FDS=2", []), ("LISTEN_PID=$$", [])):
+            with self.subTest(variables):
+                self.run_guardian(prefix=self.with_two_files(variables))
+                first = self.engine()
+                held = first.ready()[0]
+                self.assertEqual(sorted(held), keys)
+                self.assertEqual([inode for _, (_, inode) in sorted(held.items())], self.inodes[:len(keys)])
+                os.kill(first.pid, signal.SIGKILL)
+                second = self.engine()
+                self.assertEqual(second.ready()[0], held)
+                second.say("quit 0")
+                self.assertEqual(self.guardian.wait(10), 0)
 
     def test_a_dropped_socket_is_closed(self):
         self.run_guardian()
