@@ -68,6 +68,13 @@ startsecs = 0
         self.assertEqual(answer.partition(b" ")[2], request.upper())
         return int(answer.split()[0])
 
+    @staticmethod
+    def target(port=0):
+        """Somebody else's program, which waits no longer than anything here may take."""
+        target = socket.create_server(("127.0.0.1", port))
+        target.settimeout(xsvd.PATIENCE)
+        return target
+
     def forwarder(self, daemon, other_than=0):
         return xsvd.until(lambda: (lambda pid: pid if pid != other_than else 0)(daemon.roles().get("proxy", 0)), "a forwarder")
 
@@ -98,7 +105,7 @@ class OnDemand(ProxyCase):
             answer = xsvd.read_all(caller)
             sender.join()
         self.assertEqual(answer.partition(b" ")[2], large.upper())
-        with socket.create_server(("127.0.0.1", 0)) as target:
+        with self.target() as target:
             port = xsvd.free_port()
             daemon.reload(self.config() + f"""
 [program:pure]
@@ -114,7 +121,7 @@ proxy_to = tcp:{target.getsockname()[1]}
                 self.assertEqual(xsvd.read_all(behind), b"then the question")
 
     def test_a_reset_stays_a_reset(self):
-        with socket.create_server(("127.0.0.1", 0)) as target:
+        with self.target() as target:
             self.daemon(f"""
                 [program:pure]
                 socket = tcp4:127.0.0.1:{self.port}
@@ -193,7 +200,7 @@ proxy_to = tcp:{target.getsockname()[1]}
             proxy_to = tcp:127.0.0.1:{self.behind}""")
         self.assertEqual(xsvd.talk(self.front, b"x"), b"")
         daemon.wait_for_log(r"pure: 127\.0\.0\.1:\d+ was refused: tcp:127\.0\.0\.1:\d+: Connection refused")
-        with socket.create_server(("127.0.0.1", self.behind)) as target:
+        with self.target(self.behind) as target:
             with xsvd.connect(self.front) as caller, target.accept()[0] as behind:
                 daemon.ctl("stop", "pure", check=True)
                 self.assertEqual(xsvd.read_all(caller), b"")
@@ -214,7 +221,7 @@ proxy_to = tcp:{target.getsockname()[1]}
         self.assertEqual(xsvd.talk(self.front, b"x"), b"")
         self.assertGreater(time.monotonic() - begun, 0.9)
         daemon.wait_for_log("does not answer")
-        with socket.create_server(("127.0.0.1", self.behind)) as target:  # better late than never
+        with self.target(self.behind) as target:  # better late than never
             target.settimeout(3)
 
             def is_answered():  # who comes while those before him are being refused is one of them
@@ -394,7 +401,7 @@ class Killed(ProxyCase):
 
 class PerConnection(ProxyCase):
     def test_one_forwarder_each(self):
-        with socket.create_server(("127.0.0.1", 0)) as target:
+        with self.target() as target:
             daemon = self.daemon(f"""
                 [program:pure]
                 socket = tcp4:127.0.0.1:{self.port}
@@ -422,7 +429,7 @@ class Header(ProxyCase):
     V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
     def first_bytes(self, protocol, host="127.0.0.1", activation="on_demand", socket_text=None):
-        with socket.create_server(("127.0.0.1", 0)) as target:
+        with self.target() as target:
             port = xsvd.free_port()
             daemon = self.daemon(f"""
                 [program:pure]

@@ -17,6 +17,7 @@ import contextlib
 import http.client
 import os
 import pwd
+import random
 import re
 import select
 import shutil
@@ -62,16 +63,16 @@ _given = set()
 
 
 def free_port(kind=socket.SOCK_STREAM):
-    """A port nobody uses on 127.0.0.1 and ::1, never the same one twice."""
+    """A port nobody uses on 127.0.0.1 and ::1, never the same one twice, and below the range from which the kernel takes
+    callers' ports: between this look and the daemon's bind nobody gets it by chance."""
     for _ in range(200):
+        port = random.randrange(10000, 32768)
         with socket.socket(socket.AF_INET, kind) as four, socket.socket(socket.AF_INET6, kind) as six:
-            four.bind(("127.0.0.1", 0))
-            port = four.getsockname()[1]
             try:
+                four.bind(("127.0.0.1", port))
                 six.bind(("::1", port))
             except OSError:
                 continue
-        # Below the range from which the kernel takes callers' ports would be better still; the tests are short.
         if port not in _given:
             _given.add(port)
             return port
