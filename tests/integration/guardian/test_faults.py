@@ -90,7 +90,7 @@ class FaultCase(Case):
         while True:
             words = self.hear_any(engine)
             if words[0] == "fd":
-                held[" ".join(words[1:-2])] = words[-1]
+                held[words[1]] = words[3]
             if words[0] == "end":
                 engine.ask("ready", "said")
                 return held

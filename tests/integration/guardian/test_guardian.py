@@ -64,7 +64,7 @@ class Engine:
         while True:
             words = self.line().split()
             if words[0] == "fd":
-                held[" ".join(words[1:-2])] = (int(words[-2]), int(words[-1]))  # a key may have blanks
+                held[words[1]] = (int(words[2]), int(words[3]))
             elif words[0] == "end":
                 return held, [int(word) for word in words[1:]]
 
@@ -204,11 +204,11 @@ class GuardianTest(Case):
         self.assertEqual(second.start, 1)
 
     def test_what_the_parent_passes_on_is_held(self):
-        """LISTEN_FDS, as service managers have it: the key tells the place and the name."""
-        for variables, keys in (("LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web:other", ["received 0 web", "received 1 other"]),
-                                ("LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web", ["received 0 web", "received 1"]),
-                                ("LISTEN_PID=$$ LISTEN_FDS=2", ["received 0", "received 1"]),
-                                ("LISTEN_PID=$$ LISTEN_FDS=9 LISTEN_FDNAMES=a:b:c", ["received 0 a", "received 1 b"]),
+        """LISTEN_FDS, as service managers have it: the key tells the place and the name, with blanks, for which the engine says '?'."""
+        for variables, keys in (("LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web:other", ["received?0?web", "received?1?other"]),
+                                ("LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web", ["received?0?web", "received?1?"]),
+                                ("LISTEN_PID=$$ LISTEN_FDS=2", ["received?0?", "received?1?"]),
+                                ("LISTEN_PID=$$ LISTEN_FDS=9 LISTEN_FDNAMES=a:b:c", ["received?0?a", "received?1?b"]),
                                 ("LISTEN_PID=1 LISTEN_FDS=2", []), ("LISTEN_FDS=2", []), ("LISTEN_PID=$$", [])):
             with self.subTest(variables):
                 self.run_guardian(prefix=self.with_two_files(variables))
