@@ -177,7 +177,7 @@ void Daemon::start_helpers()
     const auto scribe_slot = helper_slot("scribe"), web_slot = helper_slot("web");
     scribe_ = std::make_unique<engine::Helper>(
         *context_, engine::Helper::Settings{"scribe", folder + "/xsvd-scribe", {}, true, true},
-        [this] { scribe_link_.greet([this] { engine_->tell_sinks(); }); },
+        [this] { greet_scribe(); },
         [this](const wire::Value& message, sys::UniqueFd) { scribe_link_.on_message(message); });
     scribe_link_.attach(*scribe_, guardian_, inherited_);
     web_ = std::make_unique<engine::Helper>(
@@ -191,6 +191,12 @@ void Daemon::start_helpers()
     web_->start(web_slot);
 }
 
+/// Names every sink; the scribe lets go of all others. So not before the services are back: it would drop what it is at work on.
+void Daemon::greet_scribe()
+{
+    if (services_are_known_) scribe_link_.greet([this] { engine_->tell_sinks(); });
+}
+
 /// Only where something is forwarded; and after the services are back, so that it is told of all of them.
 void Daemon::start_forwarder(std::optional<std::uint32_t> slot)
 {
@@ -201,12 +207,15 @@ int Daemon::serve(const std::vector<int>& signals)
 {
     if (!recovering_) guardian_.hold(kTableKey, net::Held::Table, table_->fd());
     if (detached_) sys::leave_terminal(null_.get());
+    services_are_known_ = !recovering_;
     start_helpers();
     // The services own their specs from here on; two thousand of them twice are megabytes.
     config::Config services = config_;
     config_.groups = {};
     if (recovering_) {
         engine_->recover(std::move(services));
+        services_are_known_ = true;
+        greet_scribe();
     } else {
         if (detached_) log::info("daemonizing the supervisord process");
         if (detached_ && !config_.daemon.directory.empty()) log::info("set current directory: {}", text::repr(config_.daemon.directory));

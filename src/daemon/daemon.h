@@ -37,6 +37,7 @@ private:
     std::optional<int> open_servers();
     std::optional<std::uint32_t> helper_slot(std::string_view name);
     void start_helpers();
+    void greet_scribe();
     void start_forwarder(std::optional<std::uint32_t> slot);
     void on_signal(int signal);
     void on_other_exit(const engine::ChildExit& exit, std::optional<std::uint32_t> slot);
@@ -61,6 +62,7 @@ private:
     engine::GuardianLink& guardian_;
     config::Config config_;
     std::string run_dir_;
+    bool services_are_known_ = false;        ///< to the engine, after a crash of the one before
     bool recovering_ = false, hold_mode_ = false, detached_ = false, has_log_ = false;
     int exit_code_ = 0;
 

@@ -286,7 +286,8 @@ class Crashes(xsvd.TestCase):
         roles, engine = daemon.roles(), daemon.engine()
         os.kill(engine, signal.SIGSTOP)
         go.write_text("now\n", encoding="utf-8")
-        self.assertEventually(lambda: (daemon.dir / "web.log").read_text() == "after\n", "the scribe has read it")
+        log = daemon.dir / "web.log"
+        self.assertEventually(lambda: log.exists() and log.read_text() == "after\n", "the scribe has read it")
         time.sleep(0.05)   # and sent it: another thread of its own does that
         os.kill(engine, signal.SIGKILL)
         os.kill(roles["scribe"], signal.SIGKILL)
