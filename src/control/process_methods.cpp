@@ -1,5 +1,6 @@
 // Starting, stopping, signalling.
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 
 #include "base/log.h"
@@ -310,7 +311,8 @@ void Control::send_stdin(const Params& params, Reply reply)
     if (!live_pid(service->state()) || std::holds_alternative<engine::Stopping>(service->state()))
         return refuse(reply, FaultCode::NotRunning, name);
     if (!service->streams().has_stdin()) return refuse(reply, FaultCode::NoFile, name);
-    if (auto written = service->streams().write_stdin(*bytes); !written) return refuse(reply, FaultCode::Failed, written.error().message);
+    if (auto written = service->streams().write_stdin(*bytes); !written)
+        return written.error().code == EPIPE ? refuse(reply, FaultCode::NoFile, name) : refuse(reply, FaultCode::Failed, written.error().message);
     answer(reply, true);
 }
 

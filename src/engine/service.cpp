@@ -281,8 +281,7 @@ Result<sys::Spawned> Service::spawn()
 Status Service::make_ready()
 {
     if (ready_) return {};
-    if (spec_.listener)
-        if (auto renewed = streams_.renew(spec_); !renewed) return renewed;
+    if (auto renewed = streams_.renew(spec_); !renewed) return renewed;
     auto ends = streams_.open_child_ends(spec_);
     if (!ends) return tl::unexpected(std::move(ends).error());
     auto extras = notices_->prepare();

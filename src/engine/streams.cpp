@@ -116,10 +116,11 @@ std::vector<std::string> ServiceStreams::tell_end(const config::ServiceSpec& spe
 Status ServiceStreams::renew(const config::ServiceSpec& spec)
 {
     if (in_) {
-        auto input = sys::make_pipe(kEventPipe);
+        auto input = sys::make_pipe(listener_ ? kEventPipe : kInputPipe);
         if (!input) return tl::unexpected(std::move(input).error());
         in_ = std::move(*input);
     }
+    if (!listener_) return {};
     auto made = sys::make_pipe(kOutputPipe);
     if (!made) return tl::unexpected(std::move(made).error());
     if (out_) context_.sinks.drop(sink_key('o'));
@@ -150,12 +151,8 @@ Result<ServiceStreams::ChildEnds> ServiceStreams::open_child_ends(const config::
         if (!opened) return wrap(opened, "opening a log pipe");
         *end = std::move(*opened);
     }
-    if (ends.in && listener_) {
+    if (ends.in)
         if (auto kept = keep_writing_end(); !kept) return tl::unexpected(std::move(kept).error());
-    } else if (ends.in) {  // what the last process did not read is not for the next one
-        char rest[4096];
-        while (::read(in_.get(), rest, sizeof rest) > 0) {}
-    }
     return ends;
 }
 

@@ -31,7 +31,7 @@ public:
         std::shared_ptr<sys::PreparedChild> child;
         ChildEnds ends;
     };
-    /// Of a listener's stdin nobody but its process has the reading end from then on: one that closes it is noticed.
+    /// Of its stdin nobody but the process has the reading end from then on: one that closes it is noticed.
     Result<ChildEnds> open_child_ends(const config::ServiceSpec& spec, bool with_stdin = true);
     bool has_stdin() const { return static_cast<bool>(in_); }
     /// Writes to the running program's stdin. EAGAIN when the pipe has no room for all of it.
@@ -47,7 +47,8 @@ public:
     /// The process has ended: half a token it wrote is text now. The keys of the streams whose last output the scribe tells,
     /// and then says that it was the last.
     std::vector<std::string> tell_end(const config::ServiceSpec& spec) const;
-    /// New pipes for the stdin and stdout of the listener that is about to start; the old stdout is drained.
+    /// A new pipe for the stdin of the process that is about to start, since what the last one did not read is not for it; for a
+    /// listener also one for its stdout, and the old one is drained.
     Status renew(const config::ServiceSpec& spec);
 
 private:

@@ -174,6 +174,18 @@ class Children(Named):
         xsvd.until(lambda: out.exists() and out.stat().st_size == len(text) + 5, "what was sent")
         self.assertEqual(out.read_text(), text + "more\n")
 
+    def test_a_program_that_has_closed_its_stdin_has_none(self):
+        daemon = self.supervisord("[program:deaf]\ncommand = /bin/sh -c 'exec <&-; exec sleep 1000'\nstartsecs = 0\n")
+        pid = daemon.wait_for_pid("deaf")
+        xsvd.until(lambda: not os.path.lexists(f"/proc/{pid}/fd/0"), "it is closed")
+        for _ in range(2):
+            with self.assertRaises(xsvd.xmlrpc.client.Fault) as refused:
+                daemon.rpc.sendProcessStdin("deaf", "x")
+            self.assertEqual((refused.exception.faultCode, refused.exception.faultString), (20, "NO_FILE: deaf"))
+            engine = daemon.engine()
+            os.kill(engine, signal.SIGKILL)
+            daemon.wait_for_engine(other_than=engine)
+
     def test_stdin_that_does_not_fit_is_refused_as_a_whole(self):   # B29
         daemon = self.supervisord("[program:deaf]\ncommand = /bin/sleep 1000\nstartsecs = 0\n")
         daemon.wait_for_pid("deaf")
