@@ -148,10 +148,23 @@ private:
         if (per_connection && spec_.policy.idle_time)
             warn("idle_timeout", "has no effect with activation = per_connection");
         if (!per_connection) accepting();
+        else if (!section_.has("socket_backlog")) queue();
         for (const sys::Endpoint& endpoint : spec_.sockets.endpoints)
             if (endpoint.type == sys::SocketType::Passed && !per_connection)
                 mistake("activation", fmt::format("{} needs per_connection: there is nothing that the program could accept from", endpoint.text()));
         if (section_.has("deny_time") && builtin_name(exec.command) != "sensor") mistake("deny_time", "needs command = builtin:sensor");
+    }
+
+    /// With max_rate the kernel's queue is as long as some seconds of it: after a flood nobody stands behind thousands who have
+    /// gone long since. Who finds it full is not refused; his system tries again.
+    void queue()
+    {
+        constexpr Duration kLongestWait = std::chrono::seconds(4);
+        constexpr std::int64_t kShortest = 16, kLongest = 4096;
+        const Rate& rate = spec_.policy.max_rate;
+        if (rate.count <= 0 || rate.per_source) return;
+        const double callers = static_cast<double>(rate.count) * static_cast<double>(kLongestWait.count()) / static_cast<double>(rate.per.count());
+        spec_.sockets.options.backlog = static_cast<int>(std::clamp(static_cast<std::int64_t>(std::min(callers, 1e6)), kShortest, kLongest));
     }
 
     /// The program accepts its callers itself: of what is said about them, the kernel can keep the address rules.

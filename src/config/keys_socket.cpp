@@ -157,7 +157,7 @@ constexpr Directive<S> kSocketKeys[] = {
      "how the sockets are opened"},
     {"socket_mode", set_mode, "an octal number such as 0700", "0700", "mode of a unix socket"},
     {"socket_owner", set_owner, "user or user:group", "the program's user", "owner of a unix socket"},
-    {"socket_backlog", set_backlog, "a number from 1 to 65535", "the kernel's maximum", "callers that may queue"},
+    {"socket_backlog", set_backlog, "a number from 1 to 65535", "the kernel's maximum; with max_rate 4 seconds of it", "callers that may queue"},
     {"rpc", set_by<parse_rpc, &S::sockets, &Sockets::rpc>, "an RPC program's name or number and its versions, such as rstatd/1-3", "",
      "register the sockets with rpcbind; their port may be 0 then, which is any free one"},
     {"activation", set_word<kActivations, &S::exec, &Exec::activation>, "always, on_demand or per_connection",

@@ -217,6 +217,19 @@ accept=engine
     CHECK(p.policy.greeting == Lines{"/folder/hello.txt", "/etc/motd"});
 }
 
+TEST_CASE("with max_rate the queue is as long as callers can be expected to wait", "[config][load]")
+{
+    const auto backlog = [](const std::string& keys) {
+        return first(load_text("[program:p]\n" + kRun + "socket=tcp:1\nactivation=per_connection\n" + keys)).sockets.options.backlog;
+    };
+    CHECK(backlog("") == 0);
+    CHECK(backlog("max_rate=50/1s\n") == 200);
+    CHECK(backlog("max_rate=60/1m\n") == 16);
+    CHECK(backlog("max_rate=1000000/1s\n") == 4096);
+    CHECK(backlog("max_rate=50/1s per source\n") == 0);
+    CHECK(backlog("max_rate=50/1s\nsocket_backlog=1000\n") == 1000);
+}
+
 TEST_CASE("the kernel keeps the address rules of a program that accepts its callers itself", "[config][load]")
 {
     for (const std::string activation : {"on_demand", "always"}) {
