@@ -16,6 +16,7 @@
 #include "daemon/foreground.h"
 #include "daemon/limits.h"
 #include "sys/files.h"
+#include "wire/json.h"
 
 namespace xsv::daemon {
 namespace {
@@ -270,6 +271,7 @@ void Daemon::on_signal(int signal)
             if (!as_supervisord_) return reload();
             log::warn("received SIGHUP indicating restart request");
             return restart_if_possible();
+        case SIGUSR1: return dump_state();
         case SIGUSR2:
             log::info("received SIGUSR2 indicating log reopen request");
             has_log_ ? log::reopen() : open_log();
@@ -277,6 +279,20 @@ void Daemon::on_signal(int signal)
             return log::info("supervisord logreopen");
         default: return;
     }
+}
+
+/// xinetd's old signal. Written anew each time, and as `xsvctl show --json` has it: no value of a program's environment is there.
+void Daemon::dump_state()
+{
+    const std::string file = run_dir_ + "/state.dump";
+    control_->call({"xsv.show", {}, "SIGUSR1"}, [&file](const control::Outcome& rows) {
+        const auto text = rows ? wire::json::transcode(*rows) : fail("{}", rows.error().text);
+        const sys::UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+        const std::string all = text ? *text + "\n" : text.error().message + "\n";
+        if (fd && ::write(fd.get(), all.data(), all.size()) == static_cast<ssize_t>(all.size()))
+            return log::info("received SIGUSR1; the state of all programs is in {}", file);
+        log::error("the state could not be written to {}: {}", file, errno_text(errno));
+    });
 }
 
 void Daemon::reload()

@@ -47,6 +47,7 @@ private:
     void finish(int exit_code);
     void finish_helpers(int exit_code);
     void reload();
+    void dump_state();
     void open_log();
     std::vector<config::ServerSpec> servers_of(const config::Config& config) const;
     std::string server_url() const;

@@ -77,6 +77,26 @@ class Receiver:
 STAMP = r"[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d"
 
 
+class State(xsvd.TestCase):
+    def test_sigusr1_writes_the_state_of_all_programs(self):
+        port = xsvd.free_port()
+        daemon = self.daemon(f"""
+            [program:web]
+            command = /bin/cat
+            socket = tcp4:127.0.0.1:{port}
+            environment = SECRET="not for others\"""")
+        daemon.wait_until_ready()
+        for _ in range(2):
+            os.kill(daemon.pid, signal.SIGUSR1)
+            daemon.wait_for_log("received SIGUSR1; the state of all programs is in ")
+        file = re.findall("state of all programs is in (.*)", daemon.read_log())[-1]
+        with open(file, encoding="utf-8") as dump:
+            text = dump.read()
+        self.assertEqual([(row["name"], row["state"]) for row in json.loads(text)], [("web", "listening")])
+        self.assertNotIn("not for others", text)
+        self.assertEqual(os.stat(file).st_mode & 0o777, 0o600)
+
+
 @unittest.skipUnless(mounts_are_allowed(), "needs root and mount namespaces")
 class SystemLogs(xsvd.TestCase):
     def receiver(self):
