@@ -342,6 +342,7 @@ void Daemon::finish_helpers(int exit_code)
                 if (auto closed = web_link_->prepare({})) (*closed)();
                 guardian_.quit(exit_code);
             }
+            guardian_.settle();
             exit_code_ = exit_code;
             loop_->stop();
         });

@@ -134,6 +134,13 @@ void GuardianLink::quit(int code)
     send(wire::make_packet(GuardianMessage::Quit, code));
 }
 
+void GuardianLink::settle()
+{
+    writable_.reset();
+    loop_ = nullptr;
+    flush();
+}
+
 void GuardianLink::send(GuardianPacket packet, int fd)
 {
     if (out_.empty() && transmit(packet, fd)) return;
@@ -153,7 +160,7 @@ void GuardianLink::flush()
 {
     while (!out_.empty()) {
         if (!transmit(out_.front().packet, out_.front().fd.get())) {
-            if (loop_ == nullptr) {  // still starting: the guardian reads all the time, so this is short
+            if (loop_ == nullptr) {  // starting or ending: the guardian reads all the time, so this is short
                 pollfd waiting{socket_.get(), POLLOUT, 0};
                 ::poll(&waiting, 1, 1000);
                 continue;

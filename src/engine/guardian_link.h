@@ -48,6 +48,8 @@ public:
     void drop(const std::string& key) override;
     void ready();
     void quit(int code);
+    /// The end is near: what is queued has been sent when this returns. Thousands of sockets that closed a moment ago fill the line.
+    void settle();
 
 private:
     void send(wire::GuardianPacket packet, int fd = -1);

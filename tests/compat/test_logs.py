@@ -123,6 +123,7 @@ MOMENTS = ((r"\bpid \d+", "pid PID"), (r"\(\d{2,}\)", "(PID)"), (r"\bevent \d+",
 LUCK = re.compile(r"INFO waiting for \w+ to stop|DEBG received SIGCHLD|DEBG fd \d+ closed, stopped monitoring|TRAC .*(getState|getProcessInfo)|DEBG '\w+' stderr output:\nTerminated")
 # The web server's words, which test_rpc compares.
 WEB = re.compile(r'TRAC \S+:(Medusa|xsvd) |TRAC localhost:0 - - \[')
+FAREWELL = re.compile(r"INFO waiting for .* to die")
 # xsvd alone (left-over, own-lines).
 OWN = re.compile(r"INFO ended what was left of the process group of|(INFO|DEBG) (Creating|Closing) socket unix://DIR/ctl.sock|WARN DIR/s.conf:\d+: "
                  r"|INFO reaped unknown pid PID \(terminated by SIGKILL\)|DEBG ear: READY -> BUSY|INFO supervisord started with pid PID")
@@ -171,8 +172,9 @@ def activity(daemon):
         s.process.wait(PATIENCE)
         s.process = None
         entries = entries_of(s)
-        s.seen["waiting for deaf"] = entries.count("INFO waiting for deaf to stop") >= 2
-        entries = [each for each in entries if not any(pattern.match(each) for pattern in (LUCK, OWN, WEB))]
+        s.seen["waiting for deaf"] = "INFO waiting for deaf to stop" in entries
+        s.seen["farewell"] = max((each for each in entries if FAREWELL.match(each)), key=len, default="")   # said again as they go, if that takes long
+        entries = [each for each in entries if not any(pattern.match(each) for pattern in (LUCK, OWN, WEB, FAREWELL))]
         names = re.findall(r"\[(?:fcgi-)?(?:program|eventlistener):(\w+)\]", ACTIVITY)
         for name in names:
             mine = [each for each in entries if re.search(rf"(: |'|killing |sending |DEBG |kill ){name}\b(?!,)", each) and not each.startswith("TRAC")]

@@ -13,6 +13,24 @@ def cat(port, *settings):
                       "connection_log = none\nmax_instances = 1000", *settings]) + "\n"
 
 
+class Thousands(xsvd.TestCase):
+    def test_a_daemon_with_thousands_of_sockets_starts_reloads_and_ends(self):
+        count = 2000
+        ports = [xsvd.free_port() for _ in range(4)]
+        folder = self.folder()
+        text = "".join(f"[program:s{n}]\ncommand = /bin/cat\nsocket = unix:{folder}/{n}\nactivation = per_connection\nstdout_logfile = NONE\nstderr_logfile = NONE\n"
+                       for n in range(count))
+        text += "".join(f"[program:t{port}]\ncommand = /bin/cat\nsocket = tcp4:127.0.0.1:{port}\nactivation = per_connection\n" for port in ports)
+        daemon = self.daemon(text)
+        for address in (f"{folder}/0", f"{folder}/{count - 1}", ("127.0.0.1", ports[-1])):
+            self.assertEqual(xsvd.talk(address, b"x"), b"x")
+        daemon.reload(text.replace("command = /bin/cat", "command = /bin/cat -u"))
+        self.assertEqual(xsvd.talk(f"{folder}/7", b"x"), b"x")
+        daemon.stop()   # with 0, and nothing is left: what the engine said last has arrived
+        self.assertFalse(os.path.exists(f"{folder}/7"))
+        self.assertNotIn("took over", daemon.read_log())
+
+
 class Exhaustion(xsvd.TestCase):
     def callers(self, port, count):
         found = []
