@@ -105,7 +105,7 @@ ACTIVITY = scripts.BASE.replace("childlogdir", "loglevel = trace\nchildlogdir").
     program("impolite", 'trap "exit 5" TERM; while :; do sleep 0.05; done'),
     program("deaf", 'trap "" TERM; echo ready; while :; do sleep 0.05; done', "stopwaitsecs = 2", "stopasgroup = true", *BOTH).format("deaf"),
     program("deafer", 'trap "" TERM; echo ready; while :; do sleep 0.05; done', "stopwaitsecs = 4", *BOTH).format("deafer"),
-    program("talker", 'while read -r line; do echo "$line"; echo "e $line" >&2; done', "stdout_logfile = NONE", "stderr_logfile = @DIR@/talker.err"),
+    program("talker", 'while read -r line; do echo "$line"; sleep 0.3; echo "e $line" >&2; done', "stdout_logfile = NONE", "stderr_logfile = @DIR@/talker.err"),
     program("silent", ECHO, "stdout_logfile = NONE", "stderr_logfile = NONE"),
     program("merged", 'while read -r line; do echo "$line" >&2; done', "stdout_logfile = NONE", "redirect_stderr = true"),
     program("odd", 'while read -r line; do printf "\\377$line"; done', "stdout_logfile = @DIR@/odd.out"),
@@ -208,6 +208,8 @@ def rotation(daemon):
         s.start_daemon()
         for name in ("two", "one", "zero", "never", "ten", "full", "errors", "merged", "moved", "cut"):
             s.wait_for_state(name, "RUNNING")
+        for name in ("two", "zero", "cut"):   # ours are opened by a process of their own
+            s.until(lambda name=name: os.path.exists(s.path(name + ".err")) and os.path.exists(s.path(name + ".out")))
         s.seen["at start"] = {name: text for name, text in s.files("").items() if re.match(r"(?!daemon).*\.(out|err)(\.\d+)?$", name)}
         for name, log in (("two", "out"), ("one", "out"), ("ten", "out"), ("errors", "err"), ("merged", "out")):
             s.say(name, "012345678\n")   # ten bytes with its line break: not longer than it may be, and rotated all the same

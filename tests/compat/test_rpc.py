@@ -833,6 +833,7 @@ port = 127.0.0.1:@PORT@
     @staticmethod
     def mask_log(sandbox, text):
         lines = re.findall(r"(?ms)^[-\d]+ [:,\d]+ (.*?)\n(?=\d{4}-|\Z)", text)
+        lines = [line for line in lines if "\u2026" not in line]   # of the limit on lines: "… 2 more", of the moments before
         text = "\n".join(line for line in lines if "XML-RPC" in line or " - - [" in line or "Server Error" in line)
         text = re.sub(r"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\]", "[T]", text)
         return sandbox.mask(re.sub(r"(?m)(\d):\d+ - - (.*) \d+$", r"\1:PORT - - \2 BYTES", text))
