@@ -96,6 +96,7 @@ TEST_CASE("a message that has ended two engines does not end a third", "[helper]
     CHECK(engines.serve_and_die() == SIGSEGV);
     engines.serve();
     CHECK(engines.handled == std::vector<std::string>{"again", "fine"});
+    std::erase_if(lines, [](const std::string& line) { return line.starts_with("\u2026"); });   // of tests before: the limit on lines
     CHECK(lines == std::vector<std::string>{"a message of scribe ('crash') ended 2 engines and is thrown away"});
     log::divert(nullptr);
 }
