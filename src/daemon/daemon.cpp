@@ -281,15 +281,17 @@ void Daemon::on_signal(int signal)
     }
 }
 
-/// xinetd's old signal. Written anew each time, and as `xsvctl show --json` has it: no value of a program's environment is there.
+/// xinetd's old signal. Whoever reads the file meanwhile sees all of the last state; as in `xsvctl show --json`, no value of a
+/// program's environment is there.
 void Daemon::dump_state()
 {
     const std::string file = run_dir_ + "/state.dump";
     control_->call({"xsv.show", {}, "SIGUSR1"}, [&file](const control::Outcome& rows) {
         const auto text = rows ? wire::json::transcode(*rows) : fail("{}", rows.error().text);
-        const sys::UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-        const std::string all = text ? *text + "\n" : text.error().message + "\n";
-        if (fd && ::write(fd.get(), all.data(), all.size()) == static_cast<ssize_t>(all.size()))
+        const std::string all = (text ? *text : text.error().message) + "\n";
+        const std::string part = file + ".new";
+        const sys::UniqueFd fd(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+        if (fd && ::write(fd.get(), all.data(), all.size()) == static_cast<ssize_t>(all.size()) && ::rename(part.c_str(), file.c_str()) == 0)
             return log::info("received SIGUSR1; the state of all programs is in {}", file);
         log::error("the state could not be written to {}: {}", file, errno_text(errno));
     });

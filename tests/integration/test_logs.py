@@ -86,10 +86,11 @@ class State(xsvd.TestCase):
             socket = tcp4:127.0.0.1:{port}
             environment = SECRET="not for others\"""")
         daemon.wait_until_ready()
-        for _ in range(2):
+        said = "received SIGUSR1; the state of all programs is in (.*)\n"
+        for count in (1, 2):
             os.kill(daemon.pid, signal.SIGUSR1)
-            daemon.wait_for_log("received SIGUSR1; the state of all programs is in ")
-        file = re.findall("state of all programs is in (.*)", daemon.read_log())[-1]
+            xsvd.until(lambda count=count: len(re.findall(said, daemon.read_log())) == count, daemon.describe)
+        file = re.findall(said, daemon.read_log())[-1]
         with open(file, encoding="utf-8") as dump:
             text = dump.read()
         self.assertEqual([(row["name"], row["state"]) for row in json.loads(text)], [("web", "listening")])
