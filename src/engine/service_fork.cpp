@@ -132,12 +132,6 @@ void Service::watch_stranger()
     });
 }
 
-void Service::on_answered()
-{
-    answered_ = true;
-    if (spec_.ready.when == config::ReadyWhen::Connect) hand(BecameReady{context_.loop.now()});
-}
-
 void Service::forget_failures()
 {
     if (auto* running = std::get_if<Running>(&state_)) running->failures = 0;
