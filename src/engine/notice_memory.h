@@ -1,0 +1,36 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace xsv::engine {
+
+enum Said : std::uint32_t { kNothing, kReady, kReloading, kStopping };
+
+/// Shared with the engine that comes after us. New fields go to the end.
+struct NoticeMemory {
+    static constexpr std::size_t kMostStored = 128;
+    struct Stored {
+        std::uint32_t used, poll;
+        char name[72];
+    };
+    std::uint32_t access;              ///< of NOTIFYACCESS, plus one; 0: the configured one
+    std::uint32_t said;                ///< Said
+    std::int32_t error, exit_status;
+    std::int64_t watchdog_ns;          ///< of WATCHDOG_USEC, plus one; 0: the configured one
+    std::int64_t last_ping;            ///< ns of the boot clock
+    char status[1024];
+    Stored stored[kMostStored];
+};
+
+inline void copy_text(char* target, std::size_t room, std::string_view text)
+{
+    const std::size_t length = std::min(text.size(), room - 1);
+    if (length > 0) std::memcpy(target, text.data(), length);
+    target[length] = '\0';
+}
+
+}  // namespace xsv::engine
