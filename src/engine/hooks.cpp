@@ -206,7 +206,7 @@ void Hooks::done(bool good)
     if (!good && !abandoned && run.hook == Hook::StartPre) service_.place().set_reason("a command of start_pre failed");
     if (!abandoned) service_.hooks_done(run.hook, good);
     context_.table.release(run.slot);
-    if (run.hook == Hook::StopPost && !is_cleaning()) service_.publish();
+    if (service_.supervisor_state() != service_.announced_) service_.publish();  // the program ended before them
     if (!runs_.empty() && !pidfd_) begin();
 }
 

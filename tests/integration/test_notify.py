@@ -298,7 +298,7 @@ class Hooks(TestCase):
         self.assertEqual(info["description"], "a command of start_post failed")
 
     def test_a_stop_command_may_end_the_program_and_one_that_hangs_is_killed(self):
-        daemon = self.start("stop_command = /bin/sh -c 'kill -INT $MAINPID'\nautorestart = no")
+        daemon = self.start("stop_command = /bin/sh -c 'kill -INT $MAINPID; sleep 0.3'\nautorestart = no")  # and so before the command ends
         daemon.wait_for("web", "RUNNING")
         daemon.ctl("stop", "web", check=True)
         daemon.wait_for_log(r"stopped: web \(terminated by SIGINT\)")
