@@ -13,7 +13,7 @@ struct Error {
     std::string message;
     int code = 0;  ///< errno where a system call refused, else 0
 
-    /// "listening on tcp:7: bind: Address already in use"
+    /// "changing options: tcp:7: socket option 'mark': Operation not permitted"
     [[nodiscard]] Error context(std::string_view what) &&
     {
         message.insert(0, ": ");

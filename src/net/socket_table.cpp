@@ -68,7 +68,7 @@ Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const sy
             if (socket->options != options) {
                 auto adjusted = socket->is_received ? Status{} : sockets_.adjust(socket->fd.get(), endpoint, options);
                 if (!adjusted)
-                    return wrap(adjusted, "changing the options of " + endpoint.text());
+                    return wrap(adjusted, "changing options");
                 socket->options = options;
             }
             return socket;
@@ -83,7 +83,7 @@ Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const sy
     const bool is_new = !fd;
     if (is_new) {
         auto opened = sockets_.listen(endpoint, options);
-        if (!opened) return wrap(opened, "listening on " + endpoint.text());
+        if (!opened) return tl::unexpected(std::move(opened).error());
         fd = std::move(*opened);
         log::info("Creating socket {}", url(endpoint));
     }
@@ -96,7 +96,7 @@ Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const sy
 Status SocketTable::renew(HeldSocket& socket)
 {
     auto opened = sockets_.listen(socket.endpoint, socket.options);
-    if (!opened) return wrap(opened, "listening again on " + socket.endpoint.text());
+    if (!opened) return wrap(opened, "opening a socket again");
     socket.fd = std::move(*opened);
     keeper_.hold(socket.key, Held::Listener, socket.fd.get());
     return {};

@@ -38,10 +38,10 @@ Status make_parents(const std::string& path, mode_t mode)
     return {};
 }
 
-tl::unexpected<Error> in_use(const Endpoint& endpoint, const std::string& holder)
+tl::unexpected<Error> in_use(const std::string& holder)
 {
     const std::string by = holder.empty() ? "" : " by " + holder;
-    return tl::unexpected(Error{fmt::format("{} is in use{}", endpoint.text(), by), EADDRINUSE});
+    return tl::unexpected(Error{"is in use" + by, EADDRINUSE});
 }
 
 /// Only a socket that refuses a caller is a leftover (rule C2).
@@ -49,7 +49,7 @@ Status remove_stale(const Endpoint& endpoint, const SocketAddress& address)
 {
     struct stat status{};
     if (!stat_path(endpoint.path, status)) return {};
-    if (!S_ISSOCK(status.st_mode)) return fail("{}: {} exists and is not a socket", endpoint.text(), endpoint.path);
+    if (!S_ISSOCK(status.st_mode)) return fail("{} exists and is not a socket", endpoint.path);
     const UniqueFd caller(::socket(AF_UNIX, kernel_type(endpoint.type) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!caller) return fail_errno("socket", errno);
     if (::connect(caller.get(), address.get(), address.length) == 0) {
@@ -57,10 +57,10 @@ Status remove_stale(const Endpoint& endpoint, const SocketAddress& address)
         socklen_t size = sizeof peer;
         const bool known = kernel_type(endpoint.type) != SOCK_DGRAM &&
                            ::getsockopt(caller.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0;
-        return in_use(endpoint, known ? diagnostics::process_text(peer.pid) : std::string());
+        return in_use(known ? diagnostics::process_text(peer.pid) : std::string());
     }
     if (errno == ENOENT) return {};
-    if (errno != ECONNREFUSED) return in_use(endpoint, {});  // EAGAIN: its queue is full; EPROTOTYPE: a socket of another type
+    if (errno != ECONNREFUSED) return in_use({});  // EAGAIN: its queue is full; EPROTOTYPE: a socket of another type
     log::info("Unlinking stale socket {}", endpoint.path);
     if (::unlink(endpoint.path.c_str()) < 0 && errno != ENOENT) return fail_errno("removing the stale socket " + endpoint.path, errno);
     return {};
@@ -72,7 +72,7 @@ Status make_symlinks(const Endpoint& endpoint, const SocketOptions& options)
     for (const std::string& link : options.symlinks) {
         struct stat status{};
         if (stat_path(link, status)) {
-            if (!S_ISLNK(status.st_mode)) return fail("{}: {} exists and is not a link", endpoint.text(), link);
+            if (!S_ISLNK(status.st_mode)) return fail("{} exists and is not a link", link);
             ::unlink(link.c_str());
         }
         if (auto made = make_parents(link, options.dir_mode); !made) return made;
@@ -120,7 +120,7 @@ Status set_path_owner(int fd, const Endpoint& endpoint, const SocketOptions& opt
     const UniqueFd held = hold_path(endpoint.path);
     struct stat file{};
     if (!held || ::fstat(held.get(), &file) < 0 || !is_bound_file(fd, endpoint, file)) {
-        return fail("{}: {} is no longer this socket's", endpoint.text(), endpoint.path);
+        return fail("{} is no longer this socket's", endpoint.path);
     }
     if (options.owner || options.group) {
         const uid_t owner = options.owner.value_or(static_cast<uid_t>(-1));
@@ -148,8 +148,8 @@ Result<UniqueFd> open_unix(const Endpoint& endpoint, const SocketOptions& option
     {
         const NoUmask as_asked;
         if (::bind(fd.get(), address->get(), address->length) < 0) {
-            if (errno == EADDRINUSE) return in_use(endpoint, {});
-            return fail_errno(endpoint.text() + ": bind", errno);
+            if (errno == EADDRINUSE) return in_use({});
+            return fail_errno("bind", errno);
         }
     }
     Status owned = is_abstract ? Status{} : set_path_owner(fd.get(), endpoint, options);
@@ -163,13 +163,13 @@ Result<UniqueFd> open_fifo(const Endpoint& endpoint, const SocketOptions& option
 {
     if (auto made = make_parents(endpoint.path, options.dir_mode); !made) return tl::unexpected(std::move(made).error());
     // Closed to others until the mode is set below.
-    if (::mkfifo(endpoint.path.c_str(), 0600) < 0 && errno != EEXIST) return fail_errno(endpoint.text() + ": mkfifo", errno);
+    if (::mkfifo(endpoint.path.c_str(), 0600) < 0 && errno != EEXIST) return fail_errno("mkfifo", errno);
     // O_RDWR, so that it never reports end of file when a writer leaves.
     UniqueFd fd(::open(endpoint.path.c_str(), O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) return fail_errno(endpoint.text(), errno);
+    if (!fd) return fail_errno("open", errno);
     struct stat status{};
-    if (::fstat(fd.get(), &status) < 0) return fail_errno(endpoint.text(), errno);
-    if (!S_ISFIFO(status.st_mode)) return fail("{}: {} exists and is not a FIFO", endpoint.text(), endpoint.path);
+    if (::fstat(fd.get(), &status) < 0) return fail_errno("fstat", errno);
+    if (!S_ISFIFO(status.st_mode)) return fail("{} exists and is not a FIFO", endpoint.path);
     if (options.pipe_buffer > 0) ::fcntl(fd.get(), F_SETPIPE_SZ, options.pipe_buffer);
     if (auto owned = set_path_owner(fd.get(), endpoint, options); !owned) return tl::unexpected(std::move(owned).error());
     if (auto linked = make_symlinks(endpoint, options); !linked) return tl::unexpected(std::move(linked).error());

@@ -29,11 +29,11 @@ Result<UniqueFd> open_file(const Endpoint& endpoint, const SocketOptions& option
 {
     const int access = options.write ? O_RDWR : O_RDONLY;
     UniqueFd fd(::open(endpoint.path.c_str(), access | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC));
-    if (!fd) return fail_errno(endpoint.text() + ": open", errno);
+    if (!fd) return fail_errno("open", errno);
     struct stat status{};
-    if (::fstat(fd.get(), &status) < 0) return fail_errno(endpoint.text(), errno);
-    if (!S_ISCHR(status.st_mode) && !S_ISREG(status.st_mode)) return fail("{}: expected a device or a file of the kernel", endpoint.text());
-    if (auto waitable = check_waitable(fd.get()); !waitable) return wrap(waitable, endpoint.text());
+    if (::fstat(fd.get(), &status) < 0) return fail_errno("fstat", errno);
+    if (!S_ISCHR(status.st_mode) && !S_ISREG(status.st_mode)) return fail("expected a device or a file of the kernel");
+    if (auto waitable = check_waitable(fd.get()); !waitable) return tl::unexpected(std::move(waitable).error());
     return fd;
 }
 
@@ -45,25 +45,25 @@ Result<UniqueFd> open_queue(const Endpoint& endpoint, const SocketOptions& optio
     const bool sized = options.queue_length > 0 || options.message_size > 0;
     // Closed to others until the mode is set below, whatever the umask lets through.
     UniqueFd fd(::mq_open(endpoint.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_CREAT, 0600, sized ? &wanted : nullptr));
-    if (!fd) return fail_errno(endpoint.text() + ": mq_open", errno);
+    if (!fd) return fail_errno("mq_open", errno);
     if (options.owner || options.group) {
         const uid_t owner = options.owner.value_or(static_cast<uid_t>(-1));
         const gid_t group = options.group.value_or(static_cast<gid_t>(-1));
-        if (::fchown(fd.get(), owner, group) < 0) return fail_errno(endpoint.text() + ": chown", errno);
+        if (::fchown(fd.get(), owner, group) < 0) return fail_errno("chown", errno);
     }
-    if (::fchmod(fd.get(), options.mode) < 0) return fail_errno(endpoint.text() + ": chmod", errno);
+    if (::fchmod(fd.get(), options.mode) < 0) return fail_errno("chmod", errno);
     return fd;
 }
 
 Result<UniqueFd> open_bound(const Endpoint& endpoint)
 {
     auto address = socket_address(endpoint);
-    if (!address) return wrap(address, endpoint.text());
+    if (!address) return tl::unexpected(std::move(address).error());
     UniqueFd fd(::socket(address->family(), kernel_type(endpoint.type) | SOCK_NONBLOCK | SOCK_CLOEXEC, kernel_protocol(endpoint)));
     if (!fd && (errno == EAFNOSUPPORT || errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT))
-        return fail_errno(endpoint.text() + ": this kernel has no such sockets", errno);
-    if (!fd) return fail_errno(endpoint.text() + ": socket", errno);
-    if (::bind(fd.get(), address->get(), address->length) < 0) return fail_errno(endpoint.text() + ": bind", errno);
+        return fail_errno("this kernel has no such sockets", errno);
+    if (!fd) return fail_errno("socket", errno);
+    if (::bind(fd.get(), address->get(), address->length) < 0) return fail_errno("bind", errno);
     return fd;
 }
 

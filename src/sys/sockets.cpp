@@ -82,9 +82,9 @@ tl::unexpected<Error> bind_failure(const Endpoint& endpoint, int error)
 {
     if (error == EADDRINUSE) {
         const std::string by = port_holder(endpoint);
-        return tl::unexpected(Error{endpoint.text() + " is in use" + (by.empty() ? "" : " by " + by), error});
+        return tl::unexpected(Error{"is in use" + (by.empty() ? "" : " by " + by), error});
     }
-    auto failure = fail_errno(endpoint.text() + ": bind", error);
+    auto failure = fail_errno("bind", error);
     if (error == EACCES && endpoint.port < 1024) failure.value().message += " (ports below 1024 need root)";
     if (error == EADDRNOTAVAIL) failure.value().message += " (no interface has this address now; socket_options = freebind does not wait for it)";
     return failure;
@@ -95,19 +95,34 @@ Result<UniqueFd> open_inet(const Endpoint& endpoint, const SocketOptions& option
     for (const bool four : {endpoint.family == Family::Inet4, true}) {
         const bool has_alternative = !four && endpoint.family == Family::Dual && !options.v6only.value_or(false);
         auto address = socket_address(endpoint, four);
-        if (!address) return wrap(address, endpoint.text());
+        if (!address) return tl::unexpected(std::move(address).error());
         UniqueFd fd(::socket(address->family(), kernel_type(endpoint.type) | SOCK_NONBLOCK | SOCK_CLOEXEC, kernel_protocol(endpoint)));
         if (!fd && errno == EAFNOSUPPORT && has_alternative) continue;
         if (!fd && endpoint.protocol != Protocol::Usual && (errno == EPROTONOSUPPORT || errno == ENOPROTOOPT || errno == ESOCKTNOSUPPORT))
-            return fail_errno(endpoint.text() + ": this kernel has no such sockets", errno);
-        if (!fd) return fail_errno(endpoint.text() + ": socket", errno);
-        if (auto set = apply_bind_options(fd.get(), address->family(), endpoint, options); !set) return wrap(set, endpoint.text());
+            return fail_errno("this kernel has no such sockets", errno);
+        if (!fd) return fail_errno("socket", errno);
+        if (auto set = apply_bind_options(fd.get(), address->family(), endpoint, options); !set) return tl::unexpected(std::move(set).error());
         if (::bind(fd.get(), address->get(), address->length) == 0) return fd;
         // IPv6 is there but switched off.
         if ((errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) && has_alternative) continue;
         return bind_failure(endpoint, errno);
     }
-    return fail_errno(endpoint.text(), EAFNOSUPPORT);
+    return fail_errno("socket", EAFNOSUPPORT);
+}
+
+Result<UniqueFd> open(const Endpoint& endpoint, const SocketOptions& options)
+{
+    if (endpoint.family == Family::Fifo) return open_fifo(endpoint, options);
+    if (endpoint.family == Family::Inherited) return fail("our parent passed on no socket of this name");
+    if (endpoint.family == Family::Unix) return open_unix(endpoint, options);
+    return is_special(endpoint) ? open_special(endpoint, options) : open_inet(endpoint, options);
+}
+
+/// The one place where errors get the endpoint: "tcp:80: bind: Permission denied", "tcp:80 is in use by nginx, pid 7".
+tl::unexpected<Error> named(const Endpoint& endpoint, Error error)
+{
+    const char* const join = error.message.starts_with("is in use") ? " " : ": ";
+    return tl::unexpected(Error{endpoint.text() + join + error.message, error.code});
 }
 
 /// Says a last word, ends our side, reads away what has arrived: closing with unread input would send a reset.
@@ -198,17 +213,14 @@ class KernelSockets final : public Sockets {
 public:
     Result<UniqueFd> listen(const Endpoint& endpoint, const SocketOptions& options) override
     {
-        if (endpoint.family == Family::Fifo) return open_fifo(endpoint, options);
-        if (endpoint.family == Family::Inherited) return fail("{}: our parent passed on no socket of this name", endpoint.text());
-        auto fd = endpoint.family == Family::Unix ? open_unix(endpoint, options)
-                  : is_special(endpoint)          ? open_special(endpoint, options)
-                                                  : open_inet(endpoint, options);
-        if (!fd) return fd;
+        auto fd = open(endpoint, options);
+        if (!fd) return named(endpoint, fd.error());
+        if (endpoint.family == Family::Fifo) return fd;
         Status ready = apply_options(fd->get(), endpoint, options);
         if (ready) ready = start_listening(fd->get(), endpoint, options);
         if (ready) return fd;
         remove_path(fd->get(), endpoint, options);
-        return wrap(ready, endpoint.text());
+        return named(endpoint, ready.error());
     }
 
     Status adjust(int fd, const Endpoint& endpoint, const SocketOptions& options) override
@@ -217,7 +229,7 @@ public:
         if (done && is_inet(endpoint)) done = set_address_filter(fd, options.allow, options.deny, options.access_order);
         if (done) done = start_listening(fd, endpoint, options);
         if (done && !is_inet(endpoint) && !is_special(endpoint)) done = set_path_owner(fd, endpoint, options);
-        if (!done) return wrap(done, endpoint.text());
+        if (!done) return named(endpoint, done.error());
         return {};
     }
 

@@ -22,6 +22,7 @@ public:
     /// Opens, binds and listens: non-blocking, close-on-exec, SO_REUSEADDR, IPV6_V6ONLY set explicitly.
     /// Unix paths: a stale one is removed after a refused connect (on-demand.md row 19); the mode is right from the
     /// first moment (rule C1). An address in use names the holder where /proc shows it.
+    /// An error begins with the endpoint.
     virtual Result<UniqueFd> listen(const Endpoint& endpoint, const SocketOptions& options) = 0;
     /// Applies what can change on an open socket (backlog, keepalive, mode, owner …; row 14).
     virtual Status adjust(int fd, const Endpoint& endpoint, const SocketOptions& options) = 0;

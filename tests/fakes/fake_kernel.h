@@ -105,7 +105,7 @@ public:
 
     Result<sys::UniqueFd> listen(const sys::Endpoint& endpoint, const sys::SocketOptions&) override
     {
-        if (in_use.contains(endpoint.text())) return fail_errno("bind", EADDRINUSE);
+        if (in_use.contains(endpoint.text())) return fail_errno(endpoint.text() + ": bind", EADDRINUSE);
         ++open_count[endpoint.text()];
         return some_descriptor();
     }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include <mqueue.h>
@@ -123,6 +124,29 @@ TEST_CASE("an address in use names who has it", "[sys][sockets]")
     CHECK(second.error().code == EADDRINUSE);
     CHECK(second.error().message == fmt::format("{} is in use by unit_sys, pid {}", unix.text(), ::getpid()));
     CHECK(call_unix(unix));  // and the first one still answers
+}
+
+TEST_CASE("an error begins with the endpoint, and names it once", "[sys][sockets]")
+{
+    auto sockets = sys::kernel_sockets();
+    TemporaryFolder folder;
+    std::ofstream(folder / "file") << "no socket";
+    for (const std::string& text : {"unix:" + folder / "file", "fifo:" + folder / "file", "file:" + folder / "file", "file:" + folder / "absent",
+                                    "unix:" + folder / "file/s", std::string("tcp:192.0.2.1:1"), std::string("inherited:nobody")}) {
+        const Endpoint endpoint = *Endpoint::parse(text);
+        const auto opened = sockets->listen(endpoint, {});
+        REQUIRE_FALSE(opened);
+        INFO(opened.error().message);
+        CHECK(opened.error().message.starts_with(endpoint.text() + ": "));
+        CHECK(opened.error().message.find(endpoint.text(), 1) == std::string::npos);
+    }
+    const Endpoint unix = *Endpoint::parse("unix:" + folder / "s");
+    const auto first = sockets->listen(unix, {});
+    REQUIRE(first);
+    std::filesystem::remove(unix.path);
+    const auto adjusted = sockets->adjust(first->get(), unix, {});
+    REQUIRE_FALSE(adjusted);
+    CHECK(adjusted.error().message == fmt::format("{0}: {1} is no longer this socket's", unix.text(), unix.path));
 }
 
 TEST_CASE("a stale unix socket is replaced, a live one and anything else is not", "[sys][sockets]")
