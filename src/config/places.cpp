@@ -48,7 +48,7 @@ Result<ClientSpec> load_client(const std::string& file)
     const std::string path = surroundings.absolute(file);
     // The client gains nothing from what is written here, so anybody may have written it.
     auto text = sys::read_config_file(path, false);
-    if (!text) return wrap(text, path);
+    if (!text) return tl::unexpected<Error>(std::move(text).error());
     Sections sections;
     const IniDocument document = parse_ini(*text, path);
     sections.merge(document);

@@ -85,7 +85,9 @@ TEST_CASE("the client reads its own section only", "[config][files]")
     REQUIRE(none);
     CHECK_FALSE(none->has_section);
     CHECK(none->prompt == "supervisor");
-    CHECK_FALSE(load_client(folder.path() + "/none"));
+    const auto absent = load_client(folder.path() + "/none");
+    REQUIRE_FALSE(absent);
+    CHECK(absent.error().message == folder.path() + "/none: No such file or directory");
     CHECK_FALSE(load_client(folder.write("z.conf", "[supervisorctl]\nprompt=%(nope)s\n")));
 }
 
