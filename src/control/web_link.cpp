@@ -44,10 +44,10 @@ sys::SocketOptions options_of(const config::ServerSpec& spec)
 
 // Supervisor's lines. What comes from outside stays within its line (rule L8): a request must not be able to write another.
 
-void log_outcome(std::string_view method, const Outcome& outcome)
+void log_outcome(std::string_view call, const Outcome& outcome)
 {
-    if (outcome) return log::trace("XML-RPC method {}() returned successfully", method);
-    log::trace("XML-RPC method {}() returned fault: [{}] {}", method, outcome.error().code, text::escape_control(outcome.error().text));
+    if (outcome) return log::trace("{}() returned successfully", call);
+    log::trace("{}() returned fault: [{}] {}", call, outcome.error().code, text::escape_control(outcome.error().text));
 }
 
 void log_answer(const Value& message)
@@ -129,11 +129,16 @@ void WebLink::call(const Value& message)
     Request request{message.text("method"), params != nullptr && params->array() != nullptr ? *params->array() : Value::Array{},
                     message.text("user") + "@" + message.text("peer")};
     const std::int64_t id = message.number("id");
-    // Also of JSON-RPC; pages call methods silently, as Supervisor's do.
-    const std::string method = message.flag("rpc") && log::enabled(log::Level::trace) ? text::escape_control(request.method) : std::string();
-    if (!method.empty()) log::trace("XML-RPC method called: {}()", method);
-    control_.call(request, [this, id, method](const Outcome& outcome) {
-        if (!method.empty()) log_outcome(method, outcome);
+    // Pages call methods silently, as Supervisor's do.
+    std::string call;
+    if (const std::string protocol = message.text("rpc"); !protocol.empty() && log::enabled(log::Level::trace)) {
+        const std::string method = text::escape_control(request.method);
+        constexpr std::string_view format = "{} method called: {}()";
+        log::write_limited(log::Level::trace, format, method, fmt::format(format, protocol, method));   // not all calls are one origin
+        call = protocol + " method " + method;
+    }
+    control_.call(request, [this, id, call](const Outcome& outcome) {
+        if (!call.empty()) log_outcome(call, outcome);
         wire::Encoder out;
         if (outcome) {
             out.begin_struct(3);

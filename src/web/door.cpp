@@ -75,19 +75,17 @@ void Door::on_request(Connection& connection, const Request& request, const Repl
         return reply.send(error_answer(403, "requests from other origins are not accepted"));
     if (route->methods == Route::Methods::Post && request.content_type && is_form_type(*request.content_type))
         return reply.send(error_answer(415, "send text/xml or application/json"));
-    (this->*route->serve)(
-        request, {connection.server().index, *user, connection.peer().text, route->methods == Route::Methods::Post},
-        reply);
+    (this->*route->serve)(request, {connection.server().index, *user, connection.peer().text}, reply);
 }
 
 void Door::call_xml(const Request& request, const Caller& caller, const Reply& reply)
 {
-    rpc_.serve_xml(request, caller, reply);
+    rpc_.serve_xml(request, {caller.server, caller.user, caller.peer, "XML-RPC"}, reply);
 }
 
 void Door::call_json(const Request& request, const Caller& caller, const Reply& reply)
 {
-    rpc_.serve_json(request, caller, reply);
+    rpc_.serve_json(request, {caller.server, caller.user, caller.peer, "JSON-RPC"}, reply);
 }
 
 void Door::follow(const Request& request, const Caller&, const Reply& reply)

@@ -31,7 +31,7 @@ bool EngineLink::call(std::string_view method, const wire::Value::Array& params,
     message.key("server"), message.integer(caller.server);
     message.key("user"), message.string(caller.user);
     message.key("peer"), message.string(caller.peer);
-    message.key("rpc"), message.boolean(caller.is_rpc);
+    message.key("rpc"), message.string(caller.protocol);
     if (!channel_.send(message.take())) return false;
     pending_.emplace(last_id_, std::move(on_outcome));
     return true;

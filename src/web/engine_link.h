@@ -21,7 +21,7 @@ struct Caller {
     std::int64_t server = 0;
     std::string user;
     std::string peer;
-    bool is_rpc = false;  ///< not a page's own call: the log tells of it
+    std::string_view protocol = {};  ///< "XML-RPC", "JSON-RPC": the log tells of the call; empty: a page's own, which is silent
 };
 
 /// The engine at the other end of the channel: it answers calls, names the servers, and may be replaced by a new one.

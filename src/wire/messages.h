@@ -8,7 +8,7 @@
 ///   engine -> web  {type:"server", index, name, kind:"unix"|"inet", address, username, password, last:bool} + listening fd
 ///                  optional hosts:[names] a TCP server goes by besides its address and localhost (rule W1)
 ///   engine -> web  {type:"ready"}                            all servers are named; forget others
-///   web -> engine  {type:"call", id, method, params:[…], server:index, user, peer:"text of the peer", rpc:bool}   rpc: the log tells of it
+///   web -> engine  {type:"call", id, method, params:[…], server:index, user, peer:"text of the peer", rpc:"XML-RPC"|"JSON-RPC"|""}   rpc: the log tells of it
 ///   engine -> web  {type:"reply", id, result: <encoded Value as string>}
 ///   engine -> web  {type:"fault", id, code, text}
 ///   web -> engine  {type:"follow", id, path:"/logtail/NAME/stdout" or "/mainlogtail"}     (already percent-decoded)

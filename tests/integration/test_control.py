@@ -120,7 +120,7 @@ class Access(xsvd.TestCase):
 
     def test_json_rpc_is_the_same_table(self):
         port = xsvd.free_port()
-        daemon = self.daemon(f"[inet_http_server]\nport = 127.0.0.1:{port}\n" + SLEEPER)
+        daemon = self.daemon(f"[inet_http_server]\nport = 127.0.0.1:{port}\n" + SLEEPER, supervisord="loglevel = trace")
         daemon.wait_for_pid("sleeper")
         body = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "supervisor.getProcessInfo", "params": ["sleeper"]})
         status, answer = self.request(port, "POST", body, {"Content-Type": "application/json"}, "/rpc")
@@ -129,6 +129,8 @@ class Access(xsvd.TestCase):
         self.assertEqual((answer["id"], answer["result"]["pid"]), (7, daemon.pid_of("sleeper")))
         body = json.dumps({"jsonrpc": "2.0", "id": 8, "method": "supervisor.nothing", "params": []})
         self.assertIn("error", json.loads(self.request(port, "POST", body, {"Content-Type": "application/json"}, "/rpc")[1]))
+        daemon.wait_for_log(r"TRAC JSON-RPC method called: supervisor.getProcessInfo\(\)\n.*TRAC JSON-RPC method supervisor.getProcessInfo\(\) returned successfully")
+        daemon.wait_for_log(r"TRAC JSON-RPC method supervisor.nothing\(\) returned fault: \[1\] UNKNOWN_METHOD")
 
     def test_xml_rpc_methods_and_faults(self):
         daemon = self.daemon(SLEEPER)
