@@ -3,12 +3,28 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include <sys/resource.h>
-
 #include "base/log.h"
 #include "base/text.h"
 
 namespace xsv::daemon {
+
+rlimit Limits::get(int resource) const
+{
+    rlimit limit{};
+    ::getrlimit(static_cast<__rlimit_resource_t>(resource), &limit);
+    return limit;
+}
+
+int Limits::set(int resource, const rlimit& limit)
+{
+    return ::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0 ? 0 : errno;
+}
+
+Limits& kernel_limits()
+{
+    static Limits limits;
+    return limits;
+}
 
 std::int64_t original_file_limit()
 {
@@ -16,12 +32,10 @@ std::int64_t original_file_limit()
     return soft != nullptr ? text::to_int(soft).value_or(1024) : 1024;
 }
 
-Status check_limits(const config::DaemonSpec& daemon)
+Status check_limits(const config::DaemonSpec& daemon, Limits& limits)
 {
-    rlimit files{}, processes{};
-    raise_hard_limits(daemon);
-    ::getrlimit(RLIMIT_NOFILE, &files);
-    ::getrlimit(RLIMIT_NPROC, &processes);
+    raise_hard_limits(daemon, limits);
+    const rlimit files = limits.get(RLIMIT_NOFILE), processes = limits.get(RLIMIT_NPROC);
     const auto reaches = [](rlim_t hard, std::int64_t wanted) { return hard == RLIM_INFINITY || hard >= static_cast<rlim_t>(wanted); };
     const config::DaemonSpec standard;  // nobody asked for these: a small host is no reason not to start
     if (daemon.minfds != standard.minfds && !reaches(files.rlim_max, daemon.minfds))
@@ -39,24 +53,24 @@ Status check_limits(const config::DaemonSpec& daemon)
     return {};
 }
 
-void raise_hard_limits(const config::DaemonSpec& daemon)
+void raise_hard_limits(const config::DaemonSpec& daemon, Limits& limits)
 {
     for (const auto& [resource, wanted] : {std::pair{RLIMIT_NOFILE, daemon.minfds}, std::pair{RLIMIT_NPROC, daemon.minprocs}}) {
-        rlimit limit{};
-        if (::getrlimit(resource, &limit) != 0 || limit.rlim_max >= static_cast<rlim_t>(wanted)) continue;
+        rlimit limit = limits.get(resource);
+        if (limit.rlim_max >= static_cast<rlim_t>(wanted)) continue;   // RLIM_INFINITY is the greatest
         limit.rlim_max = static_cast<rlim_t>(wanted);
-        if (::setrlimit(resource, &limit) != 0) log::debug("raising a hard limit to {}: {}", wanted, errno_text(errno));
+        if (const int error = limits.set(resource, limit); error != 0) log::debug("raising a hard limit to {}: {}", wanted, errno_text(error));
     }
 }
 
-bool raise_process_limit(const config::DaemonSpec& daemon)
+bool raise_process_limit(const config::DaemonSpec& daemon, Limits& limits)
 {
-    rlimit processes{};
+    rlimit processes = limits.get(RLIMIT_NPROC);
     const auto wanted = static_cast<rlim_t>(daemon.minprocs);
-    if (::getrlimit(RLIMIT_NPROC, &processes) != 0 || processes.rlim_cur >= wanted) return false;  // RLIM_INFINITY is the greatest
+    if (processes.rlim_cur >= wanted) return false;
     processes.rlim_cur = wanted;
     processes.rlim_max = std::max(processes.rlim_max, wanted);
-    return ::setrlimit(RLIMIT_NPROC, &processes) == 0;
+    return limits.set(RLIMIT_NPROC, processes) == 0;
 }
 
 bool raises_files(const config::DaemonSpec& daemon)
