@@ -95,16 +95,21 @@ Handlers::Next Handlers::admit_one(const net::SocketPtr& socket)
     return Next::Enough;
 }
 
+/// Nobody, if there is none, or in trouble, which pauses the service.
+sys::UniqueFd Handlers::take_caller(const net::SocketPtr& socket, sys::Peer& peer)
+{
+    auto caller = context_.sockets.accept(socket->fd.get(), peer);
+    if (caller) return std::move(*caller);
+    pause_for_trouble(caller.error());
+    return {};
+}
+
 Handlers::Next Handlers::refuse(const net::SocketPtr& socket, Reason why)
 {
     sys::Peer peer;
-    auto caller = context_.sockets.accept(socket->fd.get(), peer);
-    if (!caller) {
-        pause_for_trouble(caller.error());
-        return Next::Enough;
-    }
-    if (!*caller) return Next::Enough;
-    context_.sockets.refuse(std::move(*caller), read_text(service_.spec().policy.refusal));
+    sys::UniqueFd caller = take_caller(socket, peer);
+    if (!caller) return Next::Enough;
+    context_.sockets.refuse(std::move(caller), read_text(service_.spec().policy.refusal));
     count_refusal(why, peer);
     return Next::Again;
 }
@@ -124,12 +129,8 @@ Handlers::Next Handlers::note_caller(const net::SocketPtr& socket)
 {
     const config::Policy& policy = service_.spec().policy;
     sys::Peer peer;
-    auto caller = context_.sockets.accept(socket->fd.get(), peer);
-    if (!caller) {
-        pause_for_trouble(caller.error());
-        return Next::Enough;
-    }
-    if (!*caller) return Next::Enough;
+    sys::UniqueFd caller = take_caller(socket, peer);
+    if (!caller) return Next::Enough;
     if (policy.deny_time && sys::is_allowed(peer, policy.allow, policy.deny, policy.access_order)) {  // before he can call again
         const bool for_ever = *policy.deny_time == Duration::max();
         log::info("{}: {} has called and is denied {}", service_.spec().namespec(), peer.host(),
@@ -137,7 +138,7 @@ Handlers::Next Handlers::note_caller(const net::SocketPtr& socket)
         const auto added = context_.deny_list->add(peer, for_ever ? std::nullopt : policy.deny_time, context_.loop.now());
         if (!added) log::error("{}: {}", service_.spec().namespec(), added.error().message);
     }
-    context_.sockets.refuse(std::move(*caller), read_text(policy.refusal));
+    context_.sockets.refuse(std::move(caller), read_text(policy.refusal));
     count_refusal(Reason::Address, peer);
     return Next::Again;
 }
@@ -198,13 +199,8 @@ Handlers::Next Handlers::accept_here(const net::SocketPtr& socket)
 {
     if (!caller_) {
         caller_peer_ = {};
-        auto accepted = context_.sockets.accept(socket->fd.get(), caller_peer_);
-        if (!accepted) {
-            pause_for_trouble(accepted.error());
-            return Next::Enough;
-        }
-        if (!*accepted) return Next::Enough;
-        caller_ = std::move(*accepted);
+        caller_ = take_caller(socket, caller_peer_);
+        if (!caller_) return Next::Enough;
         caller_socket_ = socket;
         std::vector<sys::Peer> live;
         for (const auto& [slot, connection] : connections_)

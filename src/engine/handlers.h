@@ -60,6 +60,7 @@ private:
     bool is_xinetd() const;
     void note_refusal_by_child();
     Next refuse(const net::SocketPtr& socket, Reason why);
+    sys::UniqueFd take_caller(const net::SocketPtr& socket, sys::Peer& peer);
     void count_refusal(Reason why, const sys::Peer& peer);
     void write_line(const std::optional<std::string>& line);
     void pause(Duration delay, Reason why);

@@ -78,33 +78,26 @@ bool Relay::take(Flow& flow, End& from, End& to)
     if (flow.bulk && flow.pipe == nullptr) flow.pipe = pipes_.take();
     if (!flow.bulk || flow.pipe == nullptr) return take_copy(flow, from, to);
     const ssize_t got = ::splice(from.fd.get(), nullptr, flow.pipe->in.get(), nullptr, kSplice, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (got < 0) {
-        if (!would_block()) return false;
-        if (errno == EAGAIN) from.readable = false;
-        return true;
-    }
-    if (got == 0) {
-        flow.ended = true;
-        return true;
-    }
+    if (got <= 0) return take_nothing(flow, from, got);
     flow.bulk = static_cast<std::size_t>(got) >= kBuffer;
     flow.pipe->held += static_cast<std::size_t>(got);
     from.received += static_cast<std::uint64_t>(got);
     return true;
 }
 
+/// After a read that has brought nothing: the end, a pause, or a failure (false).
+bool Relay::take_nothing(Flow& flow, End& from, ssize_t got)
+{
+    if (got == 0) flow.ended = true;
+    if (got < 0 && !would_block()) return false;
+    if (got < 0 && errno == EAGAIN) from.readable = false;
+    return true;
+}
+
 bool Relay::take_copy(Flow& flow, End& from, End& to)
 {
     const ssize_t got = ::recv(from.fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
-    if (got < 0) {
-        if (!would_block()) return false;
-        if (errno == EAGAIN) from.readable = false;
-        return true;
-    }
-    if (got == 0) {
-        flow.ended = true;
-        return true;
-    }
+    if (got <= 0) return take_nothing(flow, from, got);
     const auto length = static_cast<std::size_t>(got);
     from.received += length;
     flow.bulk = length == sizeof buffer;

@@ -48,6 +48,7 @@ private:
     State proceed(Flow& flow, End& from, End& to);
     bool take(Flow& flow, End& from, End& to);
     static bool take_copy(Flow& flow, End& from, End& to);
+    static bool take_nothing(Flow& flow, End& from, ssize_t got);
     static bool deliver(Flow& flow, End& to);
 
     Pipes& pipes_;
