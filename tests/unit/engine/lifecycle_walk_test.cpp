@@ -1,8 +1,7 @@
 #include <csignal>
 #include <optional>
 
-#include "engine/lifecycle.h"
-#include "history.h"
+#include "place.h"
 
 // One place in a world that does its worst: programs die at any time, clones fail, callers come, administrators start,
 // stop and reload, the engine is killed, and at some time the daemon ends. What is promised holds at every moment.
@@ -26,7 +25,7 @@ struct Process {
     bool hears_term = true;
 };
 
-class World {
+class World : test::Place {
 public:
     World(std::uint64_t seed, test::Trace& trace, Kind kind) : dice_(seed), trace_(trace), kind_(kind)
     {
@@ -266,16 +265,12 @@ private:
     {
         for (std::size_t i = 0; i < actions.size(); ++i) {
             const Action& action = actions[i];
+            if (perform_here(action)) continue;
             if (std::holds_alternative<Spawn>(action)) {
                 hold(i + 1 == actions.size(), "Spawn is the last action");
                 spawn();
             } else if (const auto* s = std::get_if<Signal>(&action)) {
                 signal(*s);
-            } else if (const auto* t = std::get_if<SetTimer>(&action)) {
-                hold(t->after >= 0s, "timers lie ahead");
-                timer_ = now_ + t->after;
-            } else if (std::holds_alternative<ClearTimer>(action)) {
-                timer_.reset();
             } else if (std::holds_alternative<OpenSockets>(action)) {
                 hold(p_.has_sockets && wanted_, "sockets open on request only");
                 open_ = true;
@@ -283,11 +278,6 @@ private:
                 hold(!wanted_ || p_.ending, "no socket closes except by stop or at the end");
                 open_ = watched_ = false;
                 callers_ = 0;
-            } else if (std::holds_alternative<AwaitDemand>(action)) {
-                hold(open_, "only open sockets are watched");
-                watched_ = true;
-            } else if (std::holds_alternative<IgnoreDemand>(action)) {
-                watched_ = false;
             } else if (std::holds_alternative<SweepGroup>(action)) {
                 hold(exiting_ && !process_, "only what an ended process left is swept");
                 swept_ = true;
@@ -443,12 +433,9 @@ private:
     bool healthy_ = false;
 
     State state_ = Stopped{};
-    Time now_ = Time{} + 1000s;
-    std::optional<Time> timer_;
     Time told_{};  ///< when the process got its stop signal
     std::optional<Process> process_;
     pid_t last_pid_ = 100;
-    bool open_ = false, watched_ = false;
     int callers_ = 0;
 
     bool wanted_ = false, shut_down_ = false, exiting_ = false, swept_ = false;

@@ -1,8 +1,7 @@
 #include <csignal>
 #include <optional>
 
-#include "engine/lifecycle.h"
-#include "history.h"
+#include "place.h"
 
 // Programs that tell when they are ready, with commands beside them, in a world that does its worst: what is told comes at
 // any time or never, commands fail, the main process changes, the engine is killed. What is promised holds at every moment.
@@ -30,7 +29,7 @@ struct Command {
     bool good = true;
 };
 
-class World {
+class World : test::Place {
 public:
     World(std::uint64_t seed, test::Trace& trace) : dice_(seed), trace_(trace)
     {
@@ -197,25 +196,16 @@ private:
     {
         for (std::size_t i = 0; i < actions.size(); ++i) {
             const Action& action = actions[i];
+            if (perform_here(action)) continue;
             if (std::holds_alternative<Spawn>(action)) {
                 hold(i + 1 == actions.size(), "Spawn is the last action");
                 spawn();
             } else if (const auto* s = std::get_if<Signal>(&action)) {
                 signal(*s);
-            } else if (const auto* t = std::get_if<SetTimer>(&action)) {
-                hold(t->after >= 0s, "timers lie ahead");
-                timer_ = now_ + t->after;
-            } else if (std::holds_alternative<ClearTimer>(action)) {
-                timer_.reset();
             } else if (std::holds_alternative<OpenSockets>(action)) {
                 open_ = true;
             } else if (std::holds_alternative<CloseSockets>(action)) {
                 open_ = watched_ = false;
-            } else if (std::holds_alternative<AwaitDemand>(action)) {
-                hold(open_, "only open sockets are watched");
-                watched_ = true;
-            } else if (std::holds_alternative<IgnoreDemand>(action)) {
-                watched_ = false;
             } else if (const auto* run = std::get_if<RunHooks>(&action)) {
                 command_ = Command{run->hook, now_ + dice_.upto(2s), healthy_ || dice_.chance(70)};
                 if (run->hook == Hook::StartPost) posted_ = true;
@@ -301,13 +291,11 @@ private:
     Policy p_;
     bool healthy_ = false;
     State state_ = Stopped{};
-    Time now_ = Time{} + 1000s;
-    std::optional<Time> timer_;
     std::optional<Process> process_;
     std::optional<Command> command_;
     Time told_{};
     pid_t last_pid_ = 100;
-    bool open_ = false, watched_ = false, wanted_ = false, prepared_ = false, posted_ = false;
+    bool wanted_ = false, prepared_ = false, posted_ = false;
 };
 
 }  // namespace
