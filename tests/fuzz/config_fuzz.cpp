@@ -1,17 +1,17 @@
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
 #include "base/text.h"
 #include "config/diff.h"
 #include "config/expand.h"
 #include "config/record.h"
-#include "config/surroundings.h"
 #include "config/values.h"
 #include "config/words.h"
+#include "machine.h"
 
 using namespace xsv;
 using namespace xsv::config;
+using test::require;
 
 /// The text of a main file, up to a line "---", and of a file it may include. Whatever they say, reading them ends in
 /// an answer, and what came out is a value that survives the record.
@@ -19,30 +19,9 @@ namespace {
 
 Surroundings machine(const std::string& main, const std::string& other)
 {
-    Surroundings fake;
-    fake.read = [=](const std::string& path) -> Result<std::string> {
-        if (path == "/fuzz/main.conf") return main;
-        if (path == "/fuzz/other.conf") return other;
-        return fail("could not find config file {}", path);
-    };
+    Surroundings fake = test::machine({{"/fuzz/main.conf", main}, {"/fuzz/other.conf", other}}, "/fuzz");
     fake.match = [](const std::string& pattern) { return std::vector<std::string>{pattern, "/fuzz/other.conf"}; };
-    fake.is_directory = [](const std::string& path) { return path.size() % 2 == 0; };
-    fake.is_readable_by_others = [](const std::string&) { return true; };
-    fake.user = [](const std::string& name) -> Result<sys::User> {
-        if (name.empty()) return fail("Invalid user name {}", name);
-        return sys::User{7, 8, name, "/home", "/bin/sh", {8}};
-    };
-    fake.group = [](const std::string& name) -> Result<gid_t> { return static_cast<gid_t>(name.size()); };
-    fake.address = [](const std::string&) -> Result<std::string> { return std::string("192.0.2.7"); };
-    fake.addresses = [](const std::string&) -> Result<std::vector<std::string>> { return std::vector<std::string>{"192.0.2.7", "2001:db8::7"}; };
-    fake.environment = {{"HOME", "/root"}, {"X", "x"}};
-    fake.directory = "/fuzz";
     return fake;
-}
-
-void require(bool holds)
-{
-    if (!holds) std::abort();
 }
 
 }  // namespace

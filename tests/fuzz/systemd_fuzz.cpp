@@ -1,20 +1,16 @@
 #include <cstdint>
-#include <cstdlib>
 #include <map>
 
 #include "base/text.h"
 #include "config/dialect.h"
+#include "machine.h"
 
 using namespace xsv;
 using namespace xsv::config;
+using test::require;
 
 /// Units divided by lines "--- name": whatever they say, the translation ends in sections that can be read, no name twice.
 namespace {
-
-void require(bool holds)
-{
-    if (!holds) std::abort();
-}
 
 std::map<std::string, std::string> files_in(const std::string& text)
 {
@@ -33,12 +29,7 @@ std::map<std::string, std::string> files_in(const std::string& text)
 
 Surroundings machine(const std::map<std::string, std::string>& files)
 {
-    Surroundings fake;
-    fake.read = [files](const std::string& path) -> Result<std::string> {
-        const auto found = files.find(path);
-        if (found == files.end()) return fail("could not find config file {}", path);
-        return found->second;
-    };
+    Surroundings fake = test::machine(files, "/u");
     fake.match = [files](const std::string& pattern) {
         std::vector<std::string> found;
         const auto star = pattern.find('*');
@@ -46,16 +37,6 @@ Surroundings machine(const std::map<std::string, std::string>& files)
             if (star == std::string::npos ? name == pattern : name.starts_with(pattern.substr(0, star))) found.push_back(name);
         return found;
     };
-    fake.is_directory = [](const std::string& path) { return path.size() % 2 == 0; };
-    fake.is_readable_by_others = [](const std::string&) { return true; };
-    fake.user = [](const std::string& name) -> Result<sys::User> {
-        if (name.empty()) return fail("Invalid user name {}", name);
-        return sys::User{7, 8, name, "/home", "/bin/sh", {8}};
-    };
-    fake.group = [](const std::string& name) -> Result<gid_t> { return static_cast<gid_t>(name.size()); };
-    fake.address = [](const std::string&) -> Result<std::string> { return std::string("192.0.2.7"); };
-    fake.environment = {{"HOME", "/root"}, {"X", "x"}};
-    fake.directory = "/u";
     return fake;
 }
 
