@@ -18,7 +18,14 @@ def echo(s, text, seconds=xsvd.PATIENCE):
     return b""
 
 
-class Connections(xsvd.TestCase):
+class Echo(xsvd.TestCase):
+    def start(self, *lines):
+        self.port = xsvd.free_port()
+        settings = "\n".join(lines)
+        return self.daemon("[program:echo]\ncommand = /bin/cat\nsocket = tcp4:0.0.0.0:%d\nactivation = per_connection\n%s\n" % (self.port, settings))
+
+
+class Connections(Echo):
     def test_each_connection_has_its_own_process_on_every_kind_of_socket(self):
         port = xsvd.free_port()
         daemon = self.daemon(f"""
@@ -40,14 +47,8 @@ class Connections(xsvd.TestCase):
         daemon.wait_for_reaping()
 
     def test_a_hundred_callers_at_once(self):
-        port = xsvd.free_port()
-        daemon = self.daemon(f"""
-            [program:echo]
-            command = /bin/cat
-            socket = tcp4:127.0.0.1:{port}
-            activation = per_connection
-            max_instances = 200""")
-        callers = [xsvd.connect(("127.0.0.1", port)) for _ in range(100)]
+        daemon = self.start("max_instances = 200")
+        callers = [xsvd.connect(("127.0.0.1", self.port)) for _ in range(100)]
         with contextlib.ExitStack() as stack:
             for caller in callers:
                 stack.enter_context(caller)
@@ -144,29 +145,18 @@ class Connections(xsvd.TestCase):
         daemon.wait_for_log(r"trap: 127\.0\.0\.7 has called and is denied for ever")
 
     def test_stop_refuses_new_callers(self):
-        port = xsvd.free_port()
-        daemon = self.daemon(f"""
-            [program:echo]
-            command = /bin/cat
-            socket = tcp4:127.0.0.1:{port}
-            activation = per_connection
-            stopwaitsecs = 1""")
-        with xsvd.connect(("127.0.0.1", port)) as caller:
+        daemon = self.start("stopwaitsecs = 1")
+        with xsvd.connect(("127.0.0.1", self.port)) as caller:
             self.assertEqual(echo(caller, b"hello"), b"hello")
             daemon.ctl("stop", "echo", check=True)
             self.assertEqual(daemon.state("echo"), "STOPPED")
             self.assertEqual(xsvd.read_all(caller), b"")
-        self.assertEventually(lambda: xsvd.is_refused(("127.0.0.1", port)), "the port is closed", 5)
+        self.assertEventually(lambda: xsvd.is_refused(("127.0.0.1", self.port)), "the port is closed", 5)
         daemon.ctl("start", "echo", check=True)
-        self.assertEqual(xsvd.talk(("127.0.0.1", port), b"again"), b"again")
+        self.assertEqual(xsvd.talk(("127.0.0.1", self.port), b"again"), b"again")
 
 
-class Limits(xsvd.TestCase):
-    def start(self, *lines):
-        self.port = xsvd.free_port()
-        settings = "\n".join(lines)
-        return self.daemon("[program:echo]\ncommand = /bin/cat\nsocket = tcp4:0.0.0.0:%d\nactivation = per_connection\n%s\n" % (self.port, settings))
-
+class Limits(Echo):
     def caller(self, source=None, host="127.0.0.1"):
         s = xsvd.connect((host, self.port), source=source)
         self.addCleanup(s.close)
