@@ -107,7 +107,7 @@ constexpr Directive<S> kReadyKeys[] = {
      "run once the program is ready; it is RUNNING after them, and stopped if one fails"},
     {"stop_command", set_hook<&Hooks::stop_command>, kHook, "",
      "run to stop a running program; whoever is left after them gets stopsignal"},
-    {"stop_post", set_hook<&Hooks::stop_post>, kHook, "", "run after each end of the program, before it starts again"},
+    {"stop_post", set_hook<&Hooks::stop_post>, kHook, "", "run after each end of the program or of a start_pre that failed, before it starts again"},
     {"reload_command", set_hook<&Hooks::reload_command>, kHook, "", "run by xsvctl refresh"},
     {"reload_signal", set_by<parse_signal, &S::hooks, &Hooks::reload_signal>, "a signal's name or number", "none",
      "sent by xsvctl refresh, after reload_command"},

@@ -13,6 +13,9 @@ namespace {
 constexpr const char* kNames[] = {"start_pre", "start_post", "stop_command", "stop_post", "reload_command"};
 const char* name_of(Hook hook) { return kNames[static_cast<std::size_t>(hook)]; }
 
+// Of Slot::accepted: what is cleaned up after is no exit, but start_pre commands that no program has followed.
+constexpr std::uint64_t kNoProgram = 1ULL << 63;
+
 bool is_start(Hook hook) { return hook == Hook::StartPre || hook == Hook::StartPost; }
 
 /// systemd's words for how a program fared.
@@ -203,11 +206,19 @@ void Hooks::done(bool good)
     runs_.pop_front();
     timer_.reset();
     pidfd_.reset();
+    const bool wanted = !abandoned && std::holds_alternative<Preparing>(service_.state());
+    if (run.hook == Hook::StartPre && !(good && wanted)) clean_up_after(run);
     if (!good && !abandoned && run.hook == Hook::StartPre) service_.place().set_reason("a command of start_pre failed");
     if (!abandoned) service_.hooks_done(run.hook, good);
     context_.table.release(run.slot);
     if (service_.supervisor_state() != service_.announced_) service_.publish();  // the program ended before them
     if (!runs_.empty() && !pidfd_) begin();
+}
+
+/// start_pre may have made what only stop_post takes away.
+void Hooks::clean_up_after(const Run& start_pre)
+{
+    if (!commands(Hook::StartPre).empty()) run(Hook::StopPost, kNoProgram | context_.table.at(start_pre.slot).sequence);
 }
 
 void Hooks::end_start()
@@ -216,6 +227,7 @@ void Hooks::end_start()
         if (!is_start(runs_[i].hook)) continue;
         if (i == 0 && pidfd_) {
             abandoned_ = true;
+            if (runs_[i].hook == Hook::StartPre) clean_up_after(Run(runs_[i]));
             kill();
             continue;
         }
@@ -226,7 +238,8 @@ void Hooks::end_start()
 
 bool Hooks::is_cleaning() const
 {
-    return std::ranges::any_of(runs_, [](const Run& run) { return run.hook == Hook::StopPost || run.hook == Hook::StopCommand; });
+    const bool will = pidfd_ && !runs_.empty() && runs_.front().hook == Hook::StartPre && !commands(Hook::StopPost).empty();
+    return will || std::ranges::any_of(runs_, [](const Run& run) { return run.hook == Hook::StopPost || run.hook == Hook::StopCommand; });
 }
 
 bool Hooks::is_hook(pid_t pid) const
@@ -239,6 +252,10 @@ std::vector<std::pair<std::string, std::string>> Hooks::variables(Hook hook) con
     std::vector<std::pair<std::string, std::string>> found;
     if (const auto pid = live_pid(service_.state())) found.emplace_back("MAINPID", std::to_string(*pid));
     if (hook != Hook::StopCommand && hook != Hook::StopPost) return found;
+    if (hook == Hook::StopPost && (context_.table.at(runs_.front().slot).accepted & kNoProgram) != 0) {
+        found.emplace_back("SERVICE_RESULT", std::holds_alternative<Stopped>(service_.state()) ? "success" : "exit-code");
+        return found;
+    }
     const Slot& slot = service_.slot();
     const bool lives = hook == Hook::StopCommand;
     const ExitStatus status{slot.exit_code, slot.exit_status};

@@ -27,7 +27,7 @@ public:
     void close();                              ///< the service goes
     void resume();                             ///< what the state waits for and no slot tells of
     void on_exit(std::uint32_t slot, const ChildExit& exit);
-    bool is_cleaning() const;                  ///< a stopped program has ended only when this has
+    bool is_cleaning() const;                  ///< or will, at a stop: a stopped program has ended only when this has
     bool is_hook(pid_t pid) const;
     void set_cause(Cause cause) { cause_ = cause; }   ///< of the end of the program, for SERVICE_RESULT
 
@@ -45,6 +45,7 @@ private:
     void watch();
     void command_ended(bool good);
     void done(bool good);
+    void clean_up_after(const Run& start_pre);
     void kill();
     std::vector<std::pair<std::string, std::string>> variables(Hook hook) const;
 

@@ -286,11 +286,13 @@ class Hooks(TestCase):
         self.assertEqual(daemon.ctl("refresh", "web").out, "web: ERROR (not running)\n")
 
     def test_a_failing_start_pre_is_a_failed_start(self):
-        daemon = self.start("start_pre = /bin/sh -c 'echo no >&2; exit 3'\nstartretries = 1")
+        daemon = self.start("start_pre = /bin/sh -c 'echo no >&2; exit 3'\nstartretries = 1\n"
+                            "stop_post = /bin/sh -c 'echo cleanup $SERVICE_RESULT $EXIT_CODE >> RECORD'")
         info = daemon.wait_for("web", "FATAL")
         self.assertEqual(info["description"], "a command of start_pre failed")
         self.assertEqual(len(re.findall("start_pre .* exit status 3", daemon.read_log())), 2)
         self.assertIn("no", daemon.ctl("tail", "web", "stderr").out)
+        self.wait_recorded("cleanup exit-code", "cleanup exit-code")
 
     def test_a_failing_start_post_stops_the_program(self):
         daemon = self.start("start_post = /bin/false\nstartretries = 0")
@@ -308,12 +310,14 @@ class Hooks(TestCase):
         hang.wait_for_log(r"stopped: web \(terminated by SIGTERM\)")
 
     def test_stop_during_start_pre(self):
-        daemon = self.start("start_pre = /bin/sleep 1000")
-        xsvd.until(lambda: daemon.info("web")["xsv_state"] == "preparing", "start_pre runs")
+        daemon = self.start("start_pre = /bin/sleep 1000\nstop_post = /bin/sh -c 'echo cleanup $SERVICE_RESULT >> RECORD'")
+        runs = lambda: "/bin/sleep 1000" in [p.title for p in xsvd.descendants(daemon.pid)]
+        xsvd.until(lambda: daemon.info("web")["xsv_state"] == "preparing" and runs(), "start_pre runs")
         self.assertEqual(daemon.state("web"), "STARTING")
         self.assertEqual(daemon.ctl("stop", "web").code, 0)
         self.assertEqual(daemon.state("web"), "STOPPED")
-        xsvd.until(lambda: "/bin/sleep 1000" not in [p.title for p in xsvd.descendants(daemon.pid)], "the command is killed")
+        self.assertEqual(self.recorded(), ["cleanup success"])
+        xsvd.until(lambda: not runs(), "the command is killed")
 
     def test_a_killed_engine_runs_each_command_once(self):
         step = "/bin/sh -c 'echo %s >> RECORD; sleep 0.15'"
