@@ -86,7 +86,7 @@ void encode_info(Encoder& out, const Service& service, std::int64_t now, const e
     const bool has_sockets = !spec.sockets.endpoints.empty();
     const bool listens = spec.listener && pool != nullptr;
     const bool notifies = spec.ready.access != config::NotifyAccess::None;
-    out.begin_struct(15u + (has_sockets ? 2 : 0) + (listens ? 3 : 0) + (notifies ? 4 : 0));
+    out.begin_struct(15u + (has_sockets ? 2 : 0) + (listens ? 3 : 0) + (notifies ? 7 : 0));
     text_member(out, "name", spec.name);
     text_member(out, "group", spec.group);
     number_member(out, "start", clamp(started(service)));
@@ -111,6 +111,9 @@ void encode_info(Encoder& out, const Service& service, std::int64_t now, const e
         text_member(out, "xsv_notified", service.notices().said());
         text_member(out, "xsv_status", service.notices().status());
         text_member(out, "xsv_errno", service.notices().error() == 0 ? std::string() : errno_text(service.notices().error()));
+        text_member(out, "xsv_bus_error", service.notices().bus_error());
+        text_member(out, "xsv_varlink_error", service.notices().varlink_error());
+        number_member(out, "xsv_exit_status", service.notices().exit_status());
         number_member(out, "xsv_stored", service.notices().stored());
     }
     if (!has_sockets) return;
@@ -308,6 +311,9 @@ void Control::show(const Params& params, Reply reply)
             {"notified", std::string(service->notices().said())},
             {"status", std::string(service->notices().status())},
             {"error", service->notices().error() == 0 ? std::string() : errno_text(service->notices().error())},
+            {"bus_error", std::string(service->notices().bus_error())},
+            {"varlink_error", std::string(service->notices().varlink_error())},
+            {"exit_status", service->notices().exit_status()},
             {"stored", service->notices().stored()},
             {"events", spec.listener ? text::join(spec.listener->events, ", ") : std::string()},
             {"listener_state", pool != nullptr ? std::string(listener_state_name(pool->state(spec.name))) : std::string()},

@@ -25,6 +25,14 @@ constexpr Duration kComplaints = 10s;       // one line in this time
 
 Duration from_usec(std::uint64_t usec) { return std::chrono::microseconds(std::min<std::uint64_t>(usec, 1ULL << 50)); }
 
+std::int64_t nanoseconds(Time time) { return time.time_since_epoch().count(); }
+
+template <std::size_t Room>
+std::string_view text_in(const char (&text)[Room])
+{
+    return {text, ::strnlen(text, Room)};
+}
+
 }  // namespace
 
 Notices::Notices(Context& context, Service& service) : context_(context), service_(service) {}
@@ -50,12 +58,11 @@ Status Notices::open_memory()
     if (memory_ != nullptr) return {};
     memory_fd_ = context_.inherited.take(key("N"));
     struct stat info{};
-    const bool found = memory_fd_ && ::fstat(memory_fd_.get(), &info) == 0 && info.st_size == sizeof(NoticeMemory);
-    if (!found) {
-        memory_fd_ = sys::UniqueFd(::memfd_create("xsvd-notices", MFD_CLOEXEC));
-        if (!memory_fd_ || ::ftruncate(memory_fd_.get(), sizeof(NoticeMemory)) < 0) return fail_errno("memory for notifications", errno);
-        context_.keeper.hold(key("N"), net::Held::Other, memory_fd_.get());
-    }
+    const bool found = memory_fd_ && ::fstat(memory_fd_.get(), &info) == 0;
+    if (!found) memory_fd_ = sys::UniqueFd(::memfd_create("xsvd-notices", MFD_CLOEXEC));
+    const auto size = static_cast<off_t>(sizeof(NoticeMemory));
+    if (!memory_fd_ || (info.st_size < size && ::ftruncate(memory_fd_.get(), size) < 0)) return fail_errno("memory for notifications", errno);
+    if (!found) context_.keeper.hold(key("N"), net::Held::Other, memory_fd_.get());
     void* memory = ::mmap(nullptr, sizeof(NoticeMemory), PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd_.get(), 0);
     if (memory == MAP_FAILED) return fail_errno("memory for notifications", errno);
     memory_ = static_cast<NoticeMemory*>(memory);
@@ -115,10 +122,9 @@ void Notices::close()
 
 // ---- what is said -------------------------------------------------------------------------------------------------
 
-std::string_view Notices::status() const
-{
-    return memory_ == nullptr ? std::string_view() : std::string_view(memory_->status, ::strnlen(memory_->status, sizeof memory_->status));
-}
+std::string_view Notices::status() const { return memory_ == nullptr ? std::string_view() : text_in(memory_->status); }
+std::string_view Notices::bus_error() const { return memory_ == nullptr ? std::string_view() : text_in(memory_->bus_error); }
+std::string_view Notices::varlink_error() const { return memory_ == nullptr ? std::string_view() : text_in(memory_->varlink_error); }
 
 std::string_view Notices::said() const
 {
@@ -131,6 +137,7 @@ std::string_view Notices::said() const
 }
 
 int Notices::error() const { return memory_ == nullptr ? 0 : memory_->error; }
+int Notices::exit_status() const { return memory_ == nullptr ? 0 : memory_->exit_status; }
 int Notices::stored() const { return static_cast<int>(stored_.size()); }
 
 NotifyAccess Notices::access() const
@@ -203,21 +210,25 @@ void Notices::perform(NotifyMessage& message, const sys::Notification& notificat
     if (message.status) copy_text(memory_->status, sizeof memory_->status, *message.status);
     if (message.error) memory_->error = *message.error;
     if (message.exit_status) memory_->exit_status = *message.exit_status;
+    if (message.bus_error) copy_text(memory_->bus_error, sizeof memory_->bus_error, *message.bus_error);
+    if (message.varlink_error) copy_text(memory_->varlink_error, sizeof memory_->varlink_error, *message.varlink_error);
     if (message.main_pidfd && notification.fds.size() == 1) set_main(sys::pid_of(notification.fds.front().get()));
     else if (message.main_pid) set_main(*message.main_pid);
     if (message.watchdog_usec) {
         memory_->watchdog_ns = from_usec(*message.watchdog_usec).count() + 1;
-        memory_->last_ping = now.time_since_epoch().count();
+        memory_->last_ping = nanoseconds(now);
         watch_over();
     }
-    if (message.watchdog && memory_->last_ping != 0) memory_->last_ping = now.time_since_epoch().count();
+    if (message.watchdog && memory_->last_ping != 0) memory_->last_ping = nanoseconds(now);
     if (message.store) store(message, notification);
     else if (message.store_remove) remove_stored(message.fd_name);
-    if (message.extend_usec) service_.hand(Extend{now, from_usec(*message.extend_usec)});
+    if (message.extend_usec) {
+        service_.hand(Extend{now, from_usec(*message.extend_usec)});
+        if (memory_->reload_until != 0) memory_->reload_until = std::max(memory_->reload_until, nanoseconds(now + from_usec(*message.extend_usec)));
+        watch_reload();
+    }
     if (message.restart_reset) service_.forget_failures();
-    if (message.stopping) memory_->said = kStopping;
-    else if (message.reloading) memory_->said = kReloading;
-    else if (message.ready) memory_->said = kReady;
+    take_phase(message);
     if (message.ready && !message.stopping && service_.spec().ready.when == ReadyWhen::Notify) service_.hand(BecameReady{now});
     if (message.watchdog_trigger) service_.hand(WatchdogMissed{now});
 }
@@ -229,9 +240,56 @@ void Notices::set_main(pid_t pid)
     if (!is_of_service(pid) || !service_.take_main(pid)) return log::warn("{}: MAINPID={} is no process of it", service_.spec().namespec(), pid);
 }
 
+// ---- reloads ------------------------------------------------------------------------------------------------------
+
+/// STOPPING is the last word. Of a reload that we have asked for, only what is said of it counts: while the program has not
+/// begun with it, READY is of another one.
+void Notices::take_phase(const NotifyMessage& message)
+{
+    if (message.stopping) memory_->said = kStopping;
+    if (memory_->said == kStopping) return reload_timer_.reset();
+    const auto asked = static_cast<std::uint64_t>(memory_->reload_asked);
+    if (message.reloading && message.monotonic_usec.value_or(asked) >= asked) {
+        memory_->reload_asked = 0;
+        if (memory_->said != kReloading) begin_reload();  // else the limit began when we asked for it
+    }
+    if (!message.ready || memory_->reload_asked != 0) return;
+    memory_->said = kReady;
+    reload_timer_.reset();
+}
+
+void Notices::begin_reload()
+{
+    memory_->said = kReloading;
+    const Duration longest = service_.spec().policy.start_timeout;
+    memory_->reload_until = longest > 0s ? nanoseconds(context_.loop.now() + longest) : 0;
+    watch_reload();
+}
+
 void Notices::reloading()
 {
-    if (memory_ != nullptr) memory_->said = kReloading;
+    if (memory_ == nullptr) return;
+    begin_reload();
+    memory_->reload_asked = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void Notices::watch_reload()
+{
+    reload_timer_.reset();
+    if (memory_ == nullptr || memory_->said != kReloading || memory_->reload_until == 0) return;
+    const Duration left = std::max<Duration>(Time(Duration(memory_->reload_until)) - context_.loop.now(), 0ns);
+    reload_timer_ = context_.loop.after(left, service_.spec().namespec() + " reload", [this] { on_reload_overdue(); });
+}
+
+void Notices::on_reload_overdue()
+{
+    drain();
+    if (memory_->said != kReloading) return;
+    if (nanoseconds(context_.loop.now()) < memory_->reload_until) return watch_reload();
+    // Who never said that it began may not know how to.
+    if (std::exchange(memory_->reload_asked, 0) == 0)
+        log::warn("{}: its reload was not over in time (start_timeout)", service_.spec().namespec());
+    memory_->said = kReady;
 }
 
 // ---- its end ------------------------------------------------------------------------------------------------------
@@ -251,18 +309,21 @@ void Notices::ended()
 {
     forget_start();
     watchdog_.reset();
+    reload_timer_.reset();
     if (memory_ != nullptr) memory_->said = kNothing;
 }
 
 void Notices::entered(const State& state)
 {
     const bool running = std::holds_alternative<Running>(state);
-    if (running && memory_ != nullptr && memory_->last_ping == 0) memory_->last_ping = context_.loop.now().time_since_epoch().count();
+    if (running && memory_ != nullptr && memory_->last_ping == 0) memory_->last_ping = nanoseconds(context_.loop.now());
     if (!running && memory_ != nullptr) memory_->last_ping = 0;
     if (running) {
         if (watchdog_ == nullptr) watch_over();
+        if (reload_timer_ == nullptr) watch_reload();
     } else {
         watchdog_.reset();
+        reload_timer_.reset();
     }
     if (!std::holds_alternative<Starting>(state) && !running) forget_start();
     if (std::holds_alternative<Stopped>(state) && !keeps_store_) drop_all_stored();
@@ -293,7 +354,7 @@ void Notices::look_for_life()
     const Duration period = watchdog_period();
     const Time now = context_.loop.now(), last{Duration(memory_->last_ping)};
     // Much later than we wanted to look: the machine or we have slept, and so may the program have.
-    if (now - watchdog_due_ > period / 2) memory_->last_ping = now.time_since_epoch().count();
+    if (now - watchdog_due_ > period / 2) memory_->last_ping = nanoseconds(now);
     else if (now - last >= period) return service_.hand(WatchdogMissed{now});
     watch_over();
 }

@@ -33,12 +33,15 @@ public:
     void entered(const State& state);
     /// A stop that a start will follow lets what was stored stay.
     void keep_store(bool keep);
-    void reloading();          ///< it was asked to reload
+    void reloading();          ///< it is about to be asked to reload
     void close();              ///< the service goes
 
     std::string_view status() const;          ///< STATUS=
     std::string_view said() const;            ///< "ready", "reloading", "stopping", or empty
     int error() const;                        ///< ERRNO=, 0: none
+    int exit_status() const;                  ///< EXIT_STATUS=, 0: none
+    std::string_view bus_error() const;       ///< BUSERROR=
+    std::string_view varlink_error() const;   ///< VARLINKERROR=
     int stored() const;                       ///< descriptors kept for the next process
 
 private:
@@ -54,6 +57,10 @@ private:
     config::NotifyAccess access() const;
     void refuse(const sys::Notification& notification, std::string_view why);
     void set_main(pid_t pid);
+    void take_phase(const NotifyMessage& message);
+    void begin_reload();
+    void watch_reload();
+    void on_reload_overdue();
     void read_ready_pipe();
     void watch_ready_pipe();
     void try_connect();
@@ -79,7 +86,7 @@ private:
     bool keeps_store_ = false;
     Time complained_{};
     int refused_ = 0;                          ///< since the last line in the log
-    event::WatchPtr socket_watch_, ready_watch_, connect_watch_, connect_timer_, watchdog_, store_watch_;
+    event::WatchPtr socket_watch_, ready_watch_, connect_watch_, connect_timer_, watchdog_, store_watch_, reload_timer_;
 };
 
 }  // namespace xsv::engine

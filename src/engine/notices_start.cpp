@@ -49,7 +49,8 @@ Result<Extras> Notices::prepare()
     memory_->said = kNothing;
     memory_->error = memory_->exit_status = 0;
     memory_->watchdog_ns = 0;
-    memory_->status[0] = '\0';
+    memory_->reload_asked = memory_->reload_until = 0;
+    memory_->status[0] = memory_->bus_error[0] = memory_->varlink_error[0] = '\0';
     extras.notify_socket = sys::notify_address(socket_.get());
     extras.watchdog = ready.watchdog;
     extras.fdstore_max = ready.fdstore_max;

@@ -56,6 +56,8 @@ void take(NotifyMessage& message, std::string_view name, std::string_view value)
     else if (name == "STATUS") message.status = shown(value);
     else if (name == "ERRNO") message.error = number<int>(value);
     else if (name == "EXIT_STATUS") message.exit_status = number<int>(value);
+    else if (name == "BUSERROR") message.bus_error = shown(value);
+    else if (name == "VARLINKERROR") message.varlink_error = shown(value);
     else if (name == "MAINPID") message.main_pid = number<pid_t>(value);
     else if (name == "MAINPIDFD") message.main_pidfd = yes;
     else if (name == "WATCHDOG") message.watchdog = yes, message.watchdog_trigger = value == "trigger";

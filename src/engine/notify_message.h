@@ -19,7 +19,7 @@ struct NotifyMessage {
     bool store = false, store_remove = false, poll = true;
     bool barrier = false;              ///< stands alone
     bool main_pidfd = false;           ///< the new main process came as a descriptor
-    std::optional<std::string> status;
+    std::optional<std::string> status, bus_error, varlink_error;
     std::optional<pid_t> main_pid;
     std::optional<int> error, exit_status;
     std::optional<std::uint64_t> watchdog_usec, extend_usec, monotonic_usec;

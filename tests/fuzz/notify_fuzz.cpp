@@ -9,7 +9,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 {
     const auto message = xsv::engine::parse_notification({reinterpret_cast<const char*>(data), size});
     if (!message) return 0;
-    if (message->status && (!xsv::text::is_utf8(*message->status) || message->status->find('\n') != std::string::npos)) std::abort();
+    for (const auto& shown : {message->status, message->bus_error, message->varlink_error})
+        if (shown && (!xsv::text::is_utf8(*shown) || shown->find('\n') != std::string::npos)) std::abort();
     if (message->fd_name.find_first_of(": \n") != std::string::npos) std::abort();
     return 0;
 }

@@ -32,6 +32,12 @@ class TestCase(xsvd.TestCase):
     def wait_said(self, pattern):
         return xsvd.until(lambda: re.search(pattern, self.said()), lambda: f"{pattern!r} in {self.said()!r}")
 
+    def settle(self, *lines):
+        """Says this, and waits until the daemon has heard it."""
+        before = self.said().count("barrier")
+        self.tell(*lines, "!barrier")
+        xsvd.until(lambda: self.said().count("barrier") > before, lambda: f"{lines} are heard: {self.said()!r}")
+
     def notifier(self, keys="", **options):
         fifo = self.orders()
         lines = "\n".join("            " + line.strip() for line in keys.splitlines() if line.strip())
@@ -74,11 +80,26 @@ class Notify(TestCase):
         daemon = self.notifier("ready = notify\nautorestart = no")
         self.wait_said("started")
         process, engine = xsvd.Process(daemon.pid_of("talker")), daemon.wait_for_engine()
-        os.kill(engine, signal.SIGSTOP)  # so that it finds the word and the end together, and looks at ends first
+        os.kill(engine, signal.SIGSTOP)  # so that it finds the word and the end together
+        os.kill(daemon.pid, signal.SIGUSR2)  # the guardian's word waits already, and the end behind it: it looks at ends first
         self.tell("READY=1", "!exit 3")
         self.assertEventually(lambda: not process.is_there(), "it has ended")
         os.kill(engine, signal.SIGCONT)
         self.assertEqual(daemon.wait_for("talker", "EXITED")["exitstatus"], 3)
+
+    def test_the_last_words_that_no_engine_has_heard(self):
+        daemon = self.notifier("ready = notify\nfdstore_max = 1\nautorestart = no")
+        self.wait_said("started")
+        process, engine = xsvd.Process(daemon.pid_of("talker")), daemon.wait_for_engine()
+        os.kill(engine, signal.SIGSTOP)
+        self.tell("STATUS=good bye", "READY=1", "!store FDSTORE=1\\nFDPOLL=0", "!exit 3")
+        self.assertEventually(lambda: not process.is_there(), "it has ended")
+        os.kill(engine, signal.SIGKILL)
+        daemon.wait_for_engine(other_than=engine)
+        daemon.wait_until_ready()
+        info = daemon.wait_for("talker", "EXITED")
+        self.assertEqual((info["exitstatus"], info["xsv_status"], info["xsv_stored"]), (3, "good bye", 1))
+        daemon.wait_for_log(r"success: talker entered RUNNING state, process was ready after .* \(ready\)")
 
     def test_a_killed_engine_misses_nothing(self):
         daemon = self.notifier("ready = notify")
@@ -353,6 +374,39 @@ class Hooks(TestCase):
         self.assertEqual(plain.ctl("refresh", "web").out, "ERROR: web: it has neither reload_command nor reload_signal\n")
 
 
+class Reload(TestCase):
+    def phase(self, daemon):
+        return daemon.info("talker")["xsv_notified"]
+
+    def test_only_words_about_the_reload_that_was_asked_for_end_it(self):
+        daemon = self.notifier("ready = notify\nreload_signal = WINCH")
+        self.tell("READY=1")
+        daemon.wait_for("talker", "RUNNING")
+        daemon.ctl("refresh", "talker", check=True)
+        self.settle("READY=1", "RELOADING=1\\nMONOTONIC_USEC=1", "READY=1")
+        self.assertEqual(self.phase(daemon), "reloading")
+        os.kill(daemon.wait_for_engine(), signal.SIGKILL)
+        daemon.wait_until_ready()
+        self.settle("READY=1")
+        self.assertEqual(self.phase(daemon), "reloading")
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self.settle(f"RELOADING=1\\nMONOTONIC_USEC={now}")
+        self.assertEqual(self.phase(daemon), "reloading")
+        self.settle("READY=1")
+        self.assertEqual(self.phase(daemon), "ready")
+        self.settle("RELOADING=1\\nREADY=1")  # one that it began by itself, and is over already
+        self.assertEqual(self.phase(daemon), "ready")
+        self.settle("STOPPING=1", "READY=1")
+        self.assertEqual(self.phase(daemon), "stopping")
+
+    def test_a_reload_without_an_end_is_told(self):
+        daemon = self.notifier("notify_access = main\nstartsecs = 0\nstart_timeout = 300ms")
+        daemon.wait_for("talker", "RUNNING")
+        self.settle("RELOADING=1")
+        daemon.wait_for_log(r"talker: its reload was not over in time \(start_timeout\)")
+        self.assertEqual((daemon.state("talker"), self.phase(daemon)), ("RUNNING", "ready"))
+
+
 class Store(TestCase):
     def test_descriptors_come_back_to_the_next_process(self):
         daemon = self.notifier("fdstore_max = 2\nstartsecs = 0\nautorestart = yes")
@@ -458,9 +512,13 @@ class Life(TestCase):
     def test_stopping_is_shown(self):
         daemon = self.notifier('startsecs = 0\nnotify_access = main\nenvironment = LINGER="1"')
         daemon.wait_for("talker", "RUNNING")
-        self.tell("ERRNO=13", "!barrier")
-        self.wait_said("barrier")
-        self.assertEqual(daemon.info("talker")["xsv_errno"], "Permission denied")
+        self.settle("ERRNO=13\\nEXIT_STATUS=7", "BUSERROR=org.example.Failed", "VARLINKERROR=org.example.No")
+        info = daemon.info("talker")
+        self.assertEqual((info["xsv_errno"], info["xsv_exit_status"]), ("Permission denied", 7))
+        self.assertEqual((info["xsv_bus_error"], info["xsv_varlink_error"]), ("org.example.Failed", "org.example.No"))
+        shown = daemon.ctl("show", "talker").out
+        for line in (r"error +Permission denied", r"bus error +org.example.Failed", r"varlink error +org.example.No", r"exit status +7"):
+            self.assertRegex(shown, line)
         daemon.rpc.stopProcess("talker", False)
         self.assertEventually(lambda: daemon.info("talker")["xsv_notified"] == "stopping", "it says that it stops")
         self.assertEqual((daemon.state("talker"), daemon.info("talker")["xsv_status"]), ("STOPPING", "going"))

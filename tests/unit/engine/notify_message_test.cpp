@@ -8,13 +8,15 @@ using xsv::config::NotifyAccess;
 TEST_CASE("a notification is a list of NAME=VALUE lines", "[engine][notify]")
 {
     const auto m = parse_notification("STATUS=Loading 3 %\nREADY=1\nMAINPID=4711\nERRNO=2\nX_PRIVATE=7\nWATCHDOG_USEC=3000000\n"
-                                      "EXTEND_TIMEOUT_USEC=5\nNOTIFYACCESS=all\nEXIT_STATUS=3\nMONOTONIC_USEC=12\nno line\n=x");
+                                      "EXTEND_TIMEOUT_USEC=5\nNOTIFYACCESS=all\nEXIT_STATUS=3\nBUSERROR=org.x.Failed\nVARLINKERROR=org.x.No\nMONOTONIC_USEC=12\nno line\n=x");
     REQUIRE(m);
     CHECK(m->ready);
     CHECK(m->status == "Loading 3 %");
     CHECK(m->main_pid == 4711);
     CHECK(m->error == 2);
     CHECK(m->exit_status == 3);
+    CHECK(m->bus_error == "org.x.Failed");
+    CHECK(m->varlink_error == "org.x.No");
     CHECK(m->watchdog_usec == 3'000'000);
     CHECK(m->extend_usec == 5);
     CHECK(m->monotonic_usec == 12);
