@@ -21,6 +21,8 @@ constexpr Word<NotifyAccess> kAccesses[] = {{"none", NotifyAccess::None},
                                             {"exec", NotifyAccess::Exec},
                                             {"all", NotifyAccess::All}};
 
+constexpr Word<StorePreserve> kPreserves[] = {{"no", StorePreserve::No}, {"restart", StorePreserve::Restart}, {"yes", StorePreserve::Yes}};
+
 Status set_ready(S& spec, const std::string& text, const Setting&)
 {
     constexpr std::string_view kFd = "fd:", kConnect = "connect:";
@@ -94,6 +96,8 @@ constexpr Directive<S> kReadyKeys[] = {
      "signal for a program whose sign of life is missing; SIGKILL follows after stopwaitsecs"},
     {"fdstore_max", set_fdstore, "a number from 0 to 128", "0",
      "descriptors that the program may leave with the daemon for its next process"},
+    {"fdstore_preserve", set_word<kPreserves, &S::restarts, &Restarts::fdstore_preserve>, "no, restart or yes", "restart",
+     "whether such descriptors go with the process, with a stop that no start follows, or stay"},
     {"restart_pause", set<&S::restarts, &Restarts::pause>, form::kTime, "0",
      "wait before each start that follows an end by itself; the state is BACKOFF"},
     {"restart_prevent", set_by<parse_exit_ways, &S::restarts, &Restarts::prevent>, kWays, "",

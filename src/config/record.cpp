@@ -92,6 +92,10 @@ std::uint64_t last_of(NotifyAccess)
 {
     return static_cast<std::uint64_t>(NotifyAccess::All);
 }
+std::uint64_t last_of(StorePreserve)
+{
+    return static_cast<std::uint64_t>(StorePreserve::Yes);
+}
 std::uint64_t last_of(SocketPass)
 {
     return static_cast<std::uint64_t>(SocketPass::Stdin);
@@ -231,8 +235,8 @@ void fields(A& archive, ExitWays& value)
 template <class A>
 void fields(A& archive, Restarts& value)
 {
-    auto& [exit_signals, pause, prevent, force, run_time_max, watchdog_signal, remain_after_exit] = value;
-    archive(exit_signals, pause, prevent, force, run_time_max, watchdog_signal, remain_after_exit);
+    auto& [exit_signals, pause, prevent, force, run_time_max, watchdog_signal, remain_after_exit, fdstore_preserve] = value;
+    archive(exit_signals, pause, prevent, force, run_time_max, watchdog_signal, remain_after_exit, fdstore_preserve);
 }
 
 template <class A>

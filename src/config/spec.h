@@ -23,6 +23,7 @@ enum class Activation : std::uint8_t { Always, OnDemand, PerConnection };
 enum class Autorestart : std::uint8_t { Never, Unexpected, Always, OnSuccess, OnFailure, OnAbnormal, OnAbort, OnWatchdog };
 enum class ReadyWhen : std::uint8_t { Exec, StartSecs, Notify, Fd, Connect, Exit, Fork };
 enum class NotifyAccess : std::uint8_t { None, Main, Exec, All };
+enum class StorePreserve : std::uint8_t { No, Restart, Yes };
 enum class SocketPass : std::uint8_t { ListenFds, Stdio, StdioAll, Stdin };
 enum class Overload : std::uint8_t { Queue, Refuse };
 enum class OnFull : std::uint8_t { Drop, Block };
@@ -189,6 +190,7 @@ struct Restarts {
     std::optional<Duration> run_time_max;
     int watchdog_signal = 6;
     bool remain_after_exit = false;          ///< of ReadyWhen::Exit: done is a state that lasts
+    StorePreserve fdstore_preserve = StorePreserve::Restart;   ///< when stored descriptors go: with the process, with a stop, never
     bool operator==(const Restarts&) const = default;
 };
 

@@ -311,6 +311,7 @@ void Notices::ended()
     watchdog_.reset();
     reload_timer_.reset();
     if (memory_ != nullptr) memory_->said = kNothing;
+    if (service_.spec().restarts.fdstore_preserve == config::StorePreserve::No) drop_all_stored();
 }
 
 void Notices::entered(const State& state)
@@ -326,7 +327,7 @@ void Notices::entered(const State& state)
         reload_timer_.reset();
     }
     if (!std::holds_alternative<Starting>(state) && !running) forget_start();
-    if (std::holds_alternative<Stopped>(state) && !keeps_store_) drop_all_stored();
+    if (std::holds_alternative<Stopped>(state) && !keeps_store()) drop_all_stored();
 }
 
 // ---- signs of life ------------------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ private:
     void drop_stored(std::size_t index);
     void drop_hung_up();
     void drop_all_stored();
+    bool keeps_store() const;
 
     Context& context_;
     Service& service_;

@@ -84,7 +84,12 @@ void Notices::drop_all_stored()
 void Notices::keep_store(bool keep)
 {
     keeps_store_ = keep;
-    if (!keep && std::holds_alternative<Stopped>(service_.state())) drop_all_stored();
+    if (!keeps_store() && std::holds_alternative<Stopped>(service_.state())) drop_all_stored();
+}
+
+bool Notices::keeps_store() const
+{
+    return keeps_store_ || service_.spec().restarts.fdstore_preserve == config::StorePreserve::Yes;
 }
 
 }  // namespace xsv::engine

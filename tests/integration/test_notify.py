@@ -444,6 +444,36 @@ class Store(TestCase):
         self.assertEqual(daemon.info("talker")["xsv_stored"], 0)
 
 
+    def test_when_they_go(self):
+        kept, lost = self.orders("kept"), self.orders("lost")
+        daemon = self.daemon(f"""
+            [program:kept]
+            command = {NOTIFIER} {kept}
+            fdstore_max = 1
+            fdstore_preserve = yes
+            startsecs = 0
+            [program:lost]
+            command = {NOTIFIER} {lost}
+            fdstore_max = 1
+            fdstore_preserve = no
+            startsecs = 0
+            autorestart = yes""")
+        for self.fifo, name in ((kept, "kept"), (lost, "lost")):
+            daemon.wait_for(name, "RUNNING")
+            self.settle("!store FDSTORE=1\\nFDPOLL=0")
+            self.assertEqual(daemon.info(name)["xsv_stored"], 1)
+        pid = daemon.pid_of("lost")
+        os.kill(pid, signal.SIGKILL)
+        daemon.wait_for_pid("lost", other_than=pid)
+        self.tell("!look")
+        self.wait_said(r"look 0 ")
+        daemon.ctl("stop", "kept", check=True)
+        daemon.ctl("start", "kept", check=True)
+        self.fifo = kept
+        self.tell("!look")
+        self.wait_said(r"look 1 stored kept 1\n")
+
+
 class Life(TestCase):
     def test_a_missed_ping_ends_the_program_and_autorestart_says_what_follows(self):
         daemon = self.notifier("watchdog = 400ms\nready = notify\nautorestart = on_watchdog\nstopwaitsecs = 20")

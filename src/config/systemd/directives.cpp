@@ -309,7 +309,7 @@ constexpr Directive kDirectives[] = {
     {"Service", "WatchdogSec", U, "watchdog", &P::watchdog},
     {"Service", "WatchdogSignal", U, "watchdog_signal", &P::text, "watchdog_signal"},
     {"Service", "FileDescriptorStoreMax", U, "fdstore_max", &P::number, "fdstore_max"},
-    {"Service", "FileDescriptorStorePreserve", W, "the store is kept over restarts"},
+    {"Service", "FileDescriptorStorePreserve", U, "fdstore_preserve", &P::store_preserve},
     {"Service", "NonBlocking", U, "socket_options nonblock", &P::nonblocking},
     {"Service", "Sockets", U, "which sockets belong to the service"},
     {"Service", "OpenFile", R, "the program would miss a descriptor"},

@@ -97,6 +97,7 @@ public:
     void send_kill(const Directive&, const Values&);
     void notify_access(const Directive&, const Values&);
     void watchdog(const Directive&, const Values&);
+    void store_preserve(const Directive&, const Values&);
     void made_folders(const Directive&, const Values&);     ///< word: RUNTIME, STATE …
     void folder_mode(const Directive&, const Values&);
     void preserve_folders(const Directive&, const Values&);

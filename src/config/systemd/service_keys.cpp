@@ -113,6 +113,13 @@ void ProgramBuilder::watchdog(const Directive& directive, const Values& values)
     if (*span > 0) section_.set("watchdog", native_time(*span), values.place());
 }
 
+void ProgramBuilder::store_preserve(const Directive& directive, const Values& values)
+{
+    const std::string& value = values.last().value;
+    if (const auto flag = parse_flag(value)) return section_.set("fdstore_preserve", *flag ? "yes" : "no", values.place());
+    if (value != "restart") warn(values.place(), std::string(directive.key), "'" + value + "' is not known here: stored descriptors go with a stop");
+}
+
 void ProgramBuilder::nonblocking(const Directive& directive, const Values& values)
 {
     const auto flag = parse_flag(values.last().value);

@@ -321,7 +321,7 @@ TEST_CASE("prefixes and lists of commands", "[config][systemd]")
 TEST_CASE("how a service is watched, restarted and ended", "[config][systemd]")
 {
     const auto t = alone("Type=notify\nExecStart=/bin/x\nRestart=on-failure\nRestartSec=5\nSuccessExitStatus=111 TEMPFAIL SIGKILL\nRestartPreventExitStatus=255\n"
-                         "WatchdogSec=30s\nFileDescriptorStoreMax=8\nNotifyAccess=all\nTimeoutStartSec=0\nTimeoutStopSec=2min\nKillSignal=SIGINT\nKillMode=mixed\nRuntimeMaxSec=1d\nNice=-5\n"
+                         "WatchdogSec=30s\nFileDescriptorStoreMax=8\nFileDescriptorStorePreserve=true\nNotifyAccess=all\nTimeoutStartSec=0\nTimeoutStopSec=2min\nKillSignal=SIGINT\nKillMode=mixed\nRuntimeMaxSec=1d\nNice=-5\n"
                          "LimitNOFILE=1024:4096\nLimitCORE=infinity\nUMask=0077\nSupplementaryGroups=staff\nUser=git\n");
     CHECK(mistakes(t).empty());
     CHECK(value(t, "ready") == "notify");
@@ -331,6 +331,7 @@ TEST_CASE("how a service is watched, restarted and ended", "[config][systemd]")
     CHECK(value(t, "restart_prevent") == "255");
     CHECK(value(t, "watchdog") == "30");
     CHECK(value(t, "fdstore_max") == "8");
+    CHECK(value(t, "fdstore_preserve") == "yes");
     CHECK(value(t, "notify_access") == "all");
     CHECK(value(t, "start_timeout") == "31536000");
     CHECK(value(t, "stopwaitsecs") == "120");
