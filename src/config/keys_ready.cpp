@@ -119,6 +119,13 @@ constexpr Directive<S> kReadyKeys[] = {
 
 }  // namespace
 
+std::string Ready::text() const
+{
+    if (when == ReadyWhen::Fd) return fmt::format("fd:{}", fd);
+    const std::string word(std::ranges::find(kWhens, when, &Word<ReadyWhen>::value)->word);
+    return connect_to ? fmt::format("{}:{}", word, connect_to->text()) : word;
+}
+
 std::span<const Directive<ServiceSpec>> ready_keys()
 {
     return kReadyKeys;

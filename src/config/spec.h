@@ -173,6 +173,7 @@ struct Ready {
     NotifyAccess access = NotifyAccess::None;///< who may send notifications; None: there is no socket for them
     Duration watchdog{};                     ///< 0: none
     int fdstore_max = 0;                     ///< descriptors kept for it
+    std::string text() const;                ///< "fd:3": `ready` as it would be written
     bool operator==(const Ready&) const = default;
 };
 

@@ -308,6 +308,8 @@ void Control::show(const Params& params, Reply reply)
             {"next_try_seconds", next == Time{} ? 0.0 : std::max(0.0, to_seconds(next - context_.loop.now()))},
             {"log_bytes_lost", lost},
             {"log_error", log_errors(spec)},
+            {"ready", spec.ready.when == config::ReadyWhen::StartSecs ? std::string() : spec.ready.text()},
+            {"watchdog_seconds", to_seconds(spec.ready.watchdog)},
             {"notified", std::string(service->notices().said())},
             {"status", std::string(service->notices().status())},
             {"error", service->notices().error() == 0 ? std::string() : errno_text(service->notices().error())},
