@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sys/low_numbers.h"
+
 namespace xsv::sys {
 namespace {
 
@@ -41,6 +43,7 @@ XSV_IN_CHILD void Child::run(void* argument) noexcept
 {
     Child& child = *static_cast<Child*>(argument);
     const ChildPlan& plan = child.prepared_.plan_;
+    if (child.low_ != nullptr) child.take_own_table();
     if (plan.new_session && call(SYS_setsid) < 0) child.fail(ChildStep::Session, errno);
     if (plan.listener >= 0) child.accept_caller();
     child.move_descriptors();
@@ -51,12 +54,25 @@ XSV_IN_CHILD void Child::run(void* argument) noexcept
     child.execute();
 }
 
+/// The low part of our table; whatever is above stays behind. Nothing else may be done to a table that is shared.
+XSV_IN_CHILD void Child::take_own_table() noexcept
+{
+    constexpr unsigned kUnshare = 1U << 1;  // CLOSE_RANGE_UNSHARE
+    if (call(SYS_close_range, LowNumbers::kEnd, ~0U, kUnshare) < 0) fail(ChildStep::Descriptors, errno);
+    if (connection_ >= 0) connection_ = number_of(connection_);
+}
+
+XSV_IN_CHILD int Child::number_of(int fd) const noexcept
+{
+    return low_ != nullptr ? low_->of(fd) : fd;
+}
+
 XSV_IN_CHILD void Child::move_descriptors() noexcept
 {
     PreparedChild::Move* moves = prepared_.pending_.data();
     const PreparedChild::Move* planned = prepared_.moves_.data();
     const std::size_t count = prepared_.moves_.size();
-    for (std::size_t i = 0; i < count; ++i) moves[i] = {planned[i].from < 0 ? connection_ : planned[i].from, planned[i].to};
+    for (std::size_t i = 0; i < count; ++i) moves[i] = {planned[i].from < 0 ? connection_ : number_of(planned[i].from), planned[i].to};
     // First out of the way with every source that stands where another descriptor will go.
     for (std::size_t i = 0; i < count; ++i) {
         const int source = moves[i].from;

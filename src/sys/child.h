@@ -62,6 +62,7 @@ public:
 
     const ChildPlan& plan() const noexcept { return plan_; }
     bool changes_identity() const noexcept { return changes_identity_; }
+    const std::vector<Move>& moves() const noexcept { return moves_; }   ///< from -1: the connection
 
 private:
     friend class Child;
@@ -89,16 +90,21 @@ using PeerPath = char[109];   ///< a unix caller's own name, "@name" or a path; 
 /// Who is at the other end; `from` is what accept or getpeername said.
 void note_peer(Peer& peer, PeerPath& path, int connection, const void* from, unsigned length) noexcept;
 
+class LowNumbers;
+
 /// What a new process starts with: run() is the one function between clone and exec.
 class Child {
 public:
-    Child(PreparedChild& prepared, ChildReport& report, int connection)
-        : prepared_(prepared), report_(report), connection_(connection)
+    /// With `low` it shares our descriptor table, and finds there what it needs.
+    Child(PreparedChild& prepared, ChildReport& report, int connection, const LowNumbers* low)
+        : prepared_(prepared), report_(report), connection_(connection), low_(low)
     {
     }
     [[noreturn]] static void run(void* child) noexcept;
 
 private:
+    void take_own_table() noexcept;
+    int number_of(int fd) const noexcept;
     void accept_caller() noexcept;
     void refuse(int connection) noexcept;
     void greet() noexcept;
@@ -115,6 +121,7 @@ private:
     PreparedChild& prepared_;
     ChildReport& report_;
     int connection_;             ///< -1: to be accepted here
+    const LowNumbers* low_;
     PeerPath path_ = {};
 };
 

@@ -70,7 +70,7 @@ XSV_IN_CHILD void Child::accept_caller() noexcept
     }
     for (int tries = 0; connection_ < 0; ++tries) {
         length = sizeof address;
-        connection_ = static_cast<int>(call(SYS_accept4, plan.listener, &address, &length, SOCK_CLOEXEC));
+        connection_ = static_cast<int>(call(SYS_accept4, number_of(plan.listener), &address, &length, SOCK_CLOEXEC));
         if (connection_ >= 0) break;
         const int error = errno;
         if (error == EAGAIN || (is_callers_trouble(error) && tries >= kAcceptTries)) {

@@ -14,6 +14,7 @@
 
 #include "base/progress.h"
 #include "sys/child.h"
+#include "sys/low_numbers.h"
 #include "sys/process_group.h"
 
 namespace xsv::sys {
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::size_t kStackSize = 64 << 10;
 constexpr unsigned kSignalProcessGroup = 1U << 2;  // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
+constexpr int kCrowded = 256;                      // open descriptors from which a copy of their table is worth avoiding
 constexpr long kPatience = 50'000'000;             // nanoseconds for a child to say whether it has a caller
 
 /// No signal may be served between clone and exec: the handler would run in the child, on our memory.
@@ -76,6 +78,7 @@ constexpr bool can_share_memory()
 struct CloneRequest {
     void* stack = nullptr;
     std::size_t stack_size = 0;
+    bool shares_table = false;        ///< of descriptors, until it takes its own
     bool sibling = false;             ///< our parent becomes its parent (CLONE_PARENT)
     std::int32_t* pid_word = nullptr; ///< the kernel stores the pid here before the child's first instruction
     void (*entry)(void*) = nullptr;
@@ -143,6 +146,7 @@ long clone_process(const CloneRequest& request, int* pidfd) noexcept
     arguments.parent_tid = reinterpret_cast<std::uintptr_t>(request.pid_word);
     if (request.sibling) arguments.flags |= CLONE_PARENT;  // then the kernel takes our own exit signal
     else arguments.exit_signal = SIGCHLD;
+    if (request.shares_table) arguments.flags |= CLONE_FILES;
     if (request.stack && can_share_memory()) {
         arguments.flags |= CLONE_VM | CLONE_VFORK;
         arguments.stack = reinterpret_cast<std::uintptr_t>(request.stack);
@@ -159,6 +163,11 @@ void clear(ChildReport& report)
     report.stage.store(static_cast<std::uint32_t>(ChildStage::Cloning), std::memory_order_release);
 }
 
+bool is_cloning(const ChildReport& report)
+{
+    return report.stage.load(std::memory_order_acquire) == static_cast<std::uint32_t>(ChildStage::Cloning);
+}
+
 /// Until the child has said whether there is a caller; it is still ours alone, so nobody can have stopped it.
 void await_accept(ChildReport& report)
 {
@@ -167,19 +176,18 @@ void await_accept(ChildReport& report)
     deadline.tv_nsec += kPatience;
     deadline.tv_sec += deadline.tv_nsec / 1'000'000'000;
     deadline.tv_nsec %= 1'000'000'000;
-    const auto cloning = static_cast<std::uint32_t>(ChildStage::Cloning);
-    while (report.stage.load(std::memory_order_acquire) == cloning) {
+    while (is_cloning(report)) {
         // FUTEX_WAIT_BITSET takes an absolute time. Not FUTEX_PRIVATE: the word is in memory of two processes.
-        const long woken = ::syscall(SYS_futex, &report.stage, FUTEX_WAIT_BITSET, cloning, &deadline, nullptr, FUTEX_BITSET_MATCH_ANY);
+        const long woken = ::syscall(SYS_futex, &report.stage, FUTEX_WAIT_BITSET, ChildStage::Cloning, &deadline, nullptr, FUTEX_BITSET_MATCH_ANY);
         if (woken < 0 && errno != EINTR && errno != EAGAIN) return;
     }
 }
 
 class KernelProcesses final : public Processes {
 public:
-    explicit KernelProcesses(bool parent_is_guardian) : parent_is_guardian_(parent_is_guardian)
+    explicit KernelProcesses(bool parent_is_guardian)
+        : parent_is_guardian_(parent_is_guardian), null_(::open("/dev/null", O_RDWR | O_CLOEXEC)), low_(null_.get())
     {
-        null_.reset(::open("/dev/null", O_RDWR | O_CLOEXEC));
     }
 
     std::shared_ptr<PreparedChild> prepare(ChildPlan plan) override
@@ -191,13 +199,15 @@ public:
     {
         static_assert(sizeof(report.pid) == sizeof(std::int32_t) && std::atomic<std::int32_t>::is_always_lock_free);
         clear(report);
-        Child child{prepared, report, connection};
+        const bool shares_memory = can_share_memory() && !prepared.changes_identity() && stack_.get();
+        const bool shares_table = place_low(prepared, connection, shares_memory);
+        Child child{prepared, report, connection, shares_table ? &low_ : nullptr};
         CloneRequest request;
+        request.shares_table = shares_table;
         request.sibling = parent_is_guardian_;
         request.pid_word = reinterpret_cast<std::int32_t*>(&report.pid);
         request.entry = &Child::run;
         request.argument = &child;
-        const bool shares_memory = can_share_memory() && !prepared.changes_identity() && stack_.get();
         if (shares_memory) {
             request.stack = stack_.get();
             request.stack_size = kStackSize;
@@ -208,9 +218,11 @@ public:
             const AllSignalsBlocked blocked;
             pid = clone_process(request, &pidfd);
         }
+        if (pid >= 0 && !shares_memory && prepared.plan().listener >= 0) await_accept(report);
+        if (shares_table) clear_low(report, pid, shares_memory);
         if (pid < 0) return fail_errno("clone3", static_cast<int>(-pid));
         note_progress();
-        if (!shares_memory && prepared.plan().listener >= 0) await_accept(report);
+        last_pidfd_ = pidfd;
         return Spawned{static_cast<pid_t>(pid), UniqueFd(pidfd)};
     }
 
@@ -241,9 +253,30 @@ public:
     }
 
 private:
+    /// May this child share the descriptor table? Only where we stand still, or wait, until it has taken its own.
+    bool place_low(const PreparedChild& prepared, int connection, bool stands_still)
+    {
+        if (late_ != nullptr && late_->pid.load() == late_pid_ && is_cloning(*late_)) return false;
+        if (late_ != nullptr) low_.clear();
+        late_ = nullptr;
+        return last_pidfd_ >= kCrowded && (stands_still || prepared.plan().listener >= 0) && low_.place(prepared, connection);
+    }
+
+    /// A child that has not come that far within our patience still needs the numbers.
+    void clear_low(ChildReport& report, long pid, bool stood_still)
+    {
+        late_ = pid > 0 && !stood_still && is_cloning(report) ? &report : nullptr;
+        late_pid_ = static_cast<pid_t>(pid);
+        if (late_ == nullptr) low_.clear();
+    }
+
+    bool parent_is_guardian_;
     ChildStack stack_;
     UniqueFd null_;
-    bool parent_is_guardian_;
+    LowNumbers low_;
+    int last_pidfd_ = -1;                  ///< about how many descriptors are open
+    const ChildReport* late_ = nullptr;
+    pid_t late_pid_ = 0;
     bool has_group_signal_ = true;
 };
 

@@ -55,10 +55,24 @@ ChildPlan connection_plan(int listener)
     return plan;
 }
 
+/// So many descriptors that a child gets only the low ones, and everything that it needs has a high number.
+struct Crowd {
+    Crowd()
+    {
+        for (int i = 0; i < 300; ++i) files.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    }
+    std::vector<sys::UniqueFd> files;
+};
+
 /// One caller, one child; what the caller reads is what the probe wrote.
-Served serve(sys::UniqueFd caller, ChildPlan plan)
+Served serve(sys::UniqueFd caller, ChildPlan plan, bool in_crowd = false)
 {
     auto processes = sys::kernel_processes(false);
+    if (in_crowd) {   // which the first child tells it
+        Pipe out;
+        SharedReport report;
+        REQUIRE(run_probe(*processes, probe_plan(out.writer.get()), out, report).child.pidfd.get() > 256);
+    }
     auto prepared = processes->prepare(std::move(plan));
     SharedReport report;
     auto child = processes->spawn(*prepared, *report);
@@ -79,11 +93,12 @@ Served serve(sys::UniqueFd caller, ChildPlan plan)
 TEST_CASE("the child accepts and its program gets the connection and all three vocabularies", "[sys][accept]")
 {
     auto sockets = sys::kernel_sockets();
-    for (const bool copies : {false, true}) {
+    for (const auto& [copies, crowded] : {std::pair{false, false}, {true, false}, {false, true}, {true, true}}) {
         if (copies && ::geteuid() != 0) continue;
         for (const std::string text : {"tcp:127.0.0.1:1", "tcp:[::1]:1", "tcp:1"}) {
-            DYNAMIC_SECTION(text << (copies ? " copying" : " sharing"))
+            DYNAMIC_SECTION(text << (copies ? " copying" : " sharing") << (crowded ? " in a crowd" : ""))
             {
+                const std::optional<Crowd> crowd = crowded ? std::optional<Crowd>(std::in_place) : std::nullopt;
                 auto endpoint = *sys::Endpoint::parse(text);
                 endpoint.port = 0;
                 auto listener = sockets->listen(endpoint, {});
@@ -95,7 +110,7 @@ TEST_CASE("the child accepts and its program gets the connection and all three v
                     plan.uid = 4711;
                     plan.gid = 4711;
                 }
-                const Served served = serve(std::move(caller), plan);
+                const Served served = serve(std::move(caller), plan, crowded);
                 REQUIRE(served.executed);
                 CHECK((served.stage == ChildStage::Accepted || served.stage == ChildStage::Executing));
                 const std::string address = text == "tcp:[::1]:1" ? "::1" : "127.0.0.1";

@@ -178,16 +178,18 @@ TEST_CASE("thousands of open descriptors stay behind, also without close-on-exec
     std::vector<sys::UniqueFd> many;
     for (int i = 0; i < 5000; ++i) many.emplace_back(::open("/dev/zero", O_RDONLY));
     if (!many.back()) WARN("only as many descriptors as RLIMIT_NOFILE allows");
-    for (const Form& form : kForms) {
-        if (form.copies && !is_root()) continue;
-        Pipe out;
-        SharedReport report;
-        ChildPlan plan = probe_plan(out.writer.get());
-        if (form.copies) change_identity(plan);
-        plan.limits = {{RLIMIT_NOFILE, before, limit.rlim_max}};
-        const ProbeRun run = run_probe(*processes, std::move(plan), out, report);
-        CHECK(run.seen["fds"].size() == 3);
-        CHECK(run.seen["limits"][std::to_string(RLIMIT_NOFILE)][0] == before);
+    for (int round = 0; round < 2; ++round) {   // from the second on it is known that there are many
+        for (const Form& form : kForms) {
+            if (form.copies && !is_root()) continue;
+            Pipe out;
+            SharedReport report;
+            ChildPlan plan = probe_plan(out.writer.get());
+            if (form.copies) change_identity(plan);
+            plan.limits = {{RLIMIT_NOFILE, before, limit.rlim_max}};
+            const ProbeRun run = run_probe(*processes, std::move(plan), out, report);
+            CHECK(run.seen["fds"].size() == 3);
+            CHECK(run.seen["limits"][std::to_string(RLIMIT_NOFILE)][0] == before);
+        }
     }
     many.clear();
     ::setrlimit(RLIMIT_NOFILE, &limit);
