@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/shared.h"
+
 /// Values <-> bytes. A type takes part through one function `fields(archive, value)` that both directions use. Every
 /// struct is preceded by its length: a reader that knows more fields keeps their defaults, one that knows fewer skips
 /// the rest.
@@ -33,6 +35,12 @@ struct IsPair : std::false_type {
 };
 template <class A, class B>
 struct IsPair<std::pair<A, B>> : std::true_type {
+};
+template <class T>
+struct IsShared : std::false_type {
+};
+template <class T>
+struct IsShared<Shared<T>> : std::true_type {
 };
 template <class T>
 struct IsDuration : std::false_type {
@@ -72,6 +80,9 @@ public:
         } else if constexpr (IsVector<T>::value) {
             number(value.size());
             for (auto& item : value) write(item);
+        } else if constexpr (IsShared<T>::value) {
+            auto copy = *value;
+            write(copy);
         } else if constexpr (std::same_as<T, std::array<std::uint8_t, 16>>) {
             out_.append(reinterpret_cast<const char*>(value.data()), value.size());
         } else {
@@ -135,6 +146,10 @@ public:
             using Item = typename T::value_type;
             for (auto left = below(rest_.size() + 1); left > 0 && has_room(sizeof(Item)); --left)
                 read(value.emplace_back());
+        } else if constexpr (IsShared<T>::value) {
+            auto copy = *value;
+            read(copy);
+            value = std::move(copy);
         } else if constexpr (std::same_as<T, std::array<std::uint8_t, 16>>) {
             const std::string_view bytes = take(value.size());
             for (std::size_t i = 0; i < bytes.size(); ++i) value[i] = static_cast<std::uint8_t>(bytes[i]);

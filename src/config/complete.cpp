@@ -86,7 +86,7 @@ private:
 
     void stopping()
     {
-        Policy& policy = spec_.policy;
+        Policy& policy = spec_.policy.change();
         if (!section_.has("killasgroup")) policy.kill_as_group = policy.stop_as_group;
         if (policy.stop_as_group && !policy.kill_as_group)
             mistake("killasgroup", "Cannot set stopasgroup=true and killasgroup=false");
@@ -126,8 +126,8 @@ private:
     void sockets()
     {
         Exec& exec = spec_.exec;
-        sys::SocketOptions& options = spec_.sockets.options;
         if (!section_.has("socket_owner") && exec.uid) {
+            sys::SocketOptions& options = spec_.sockets.options.change();
             options.owner = exec.uid;
             options.group = exec.gid;
         }
@@ -145,7 +145,7 @@ private:
         if (!per_connection && exec.socket_pass != SocketPass::ListenFds && spec_.sockets.endpoints.size() > 1)
             mistake("socket_pass", fmt::format("expected listen_fds with {} sockets: only one fits on stdin",
                                                spec_.sockets.endpoints.size()));
-        if (per_connection && spec_.policy.idle_time)
+        if (per_connection && spec_.policy->idle_time)
             warn("idle_timeout", "has no effect with activation = per_connection");
         if (!per_connection) accepting();
         else if (!section_.has("socket_backlog")) queue();
@@ -161,20 +161,22 @@ private:
     {
         constexpr Duration kLongestWait = std::chrono::seconds(4);
         constexpr std::int64_t kShortest = 16, kLongest = 4096;
-        const Rate& rate = spec_.policy.max_rate;
+        const Rate& rate = spec_.policy->max_rate;
         if (rate.count <= 0 || rate.per_source) return;
         const double callers = static_cast<double>(rate.count) * static_cast<double>(kLongestWait.count()) / static_cast<double>(rate.per.count());
-        spec_.sockets.options.backlog = static_cast<int>(std::clamp(static_cast<std::int64_t>(std::min(callers, 1e6)), kShortest, kLongest));
+        spec_.sockets.options.change().backlog = static_cast<int>(std::clamp(static_cast<std::int64_t>(std::min(callers, 1e6)), kShortest, kLongest));
     }
 
     /// The program accepts its callers itself: of what is said about them, the kernel can keep the address rules.
     void accepting()
     {
-        const Policy& policy = spec_.policy;
-        sys::SocketOptions& options = spec_.sockets.options;
-        options.allow = policy.allow;
-        options.deny = policy.deny;
-        options.access_order = policy.access_order;
+        const Policy& policy = *spec_.policy;
+        if (!policy.allow.empty() || !policy.deny.empty()) {
+            sys::SocketOptions& options = spec_.sockets.options.change();
+            options.allow = policy.allow;
+            options.deny = policy.deny;
+            options.access_order = policy.access_order;
+        }
         for (const std::string_view key : {"allow_from", "deny_from"})
             for (const sys::Endpoint& endpoint : spec_.sockets.endpoints)
                 if (section_.has(key) && !endpoint.path.empty())
@@ -186,10 +188,10 @@ private:
 
     void ready()
     {
-        Ready& ready = spec_.ready;
+        Ready ready = *spec_.ready;
         if (spec_.exec.activation == Activation::PerConnection) {
             if (ready != Ready{}) warn("ready", "has no effect with activation = per_connection: a handler has its caller from the start");
-            ready = {};
+            spec_.ready = Ready{};
             return;
         }
         const bool told = ready.when == ReadyWhen::Notify || ready.watchdog > Duration{} || ready.fdstore_max > 0;
@@ -202,17 +204,18 @@ private:
         if (ready.when == ReadyWhen::Connect && !ready.connect_to)
             mistake("ready", "expected connect:ENDPOINT, such as connect:tcp:127.0.0.1:80: there is nothing to connect to otherwise");
         if (ready.when == ReadyWhen::Fd) ready_descriptor();
-        if (ready.when == ReadyWhen::Exit && !section_.has("start_timeout")) spec_.policy.start_timeout = {};
+        if (ready.when == ReadyWhen::Exit && !section_.has("start_timeout")) spec_.policy.change().start_timeout = {};
         if (ready.when != ReadyWhen::Fork && !ready.pid_file.empty()) warn("pid_file", "has no effect without ready = fork");
-        if (ready.when != ReadyWhen::Exit && spec_.restarts.remain_after_exit)
+        if (ready.when != ReadyWhen::Exit && spec_.restarts->remain_after_exit)
             warn("remain_after_exit", "has no effect without ready = exit");
+        spec_.ready = std::move(ready);
     }
 
     void ready_descriptor()
     {
         const auto sockets = spec_.exec.socket_pass == SocketPass::ListenFds ? static_cast<int>(spec_.sockets.endpoints.size()) : 0;
-        if (spec_.ready.fd < 3 + sockets)
-            mistake("ready", fmt::format("descriptor {} is one of the program's sockets: expected fd:{} or more", spec_.ready.fd, 3 + sockets));
+        if (spec_.ready->fd < 3 + sockets)
+            mistake("ready", fmt::format("descriptor {} is one of the program's sockets: expected fd:{} or more", spec_.ready->fd, 3 + sockets));
     }
 
     void ports()
@@ -253,7 +256,7 @@ private:
 
     void output(const DaemonSpec& daemon)
     {
-        Output& output = spec_.output;
+        Output& output = spec_.output.change();
         output.strip_ansi = daemon.strip_ansi;
         if (spec_.exec.redirect_stderr) {
             if (output.err.kind == LogSink::Kind::File)
@@ -278,7 +281,7 @@ private:
                     fmt::format("[{}] section sets redirect_stderr=true but this is not allowed because it will "
                                 "interfere with the eventlistener protocol",
                                 section_.name));
-        spec_.output.out.listener = true;
+        spec_.output.change().out.listener = true;
     }
 
     void never_rotated(const LogSink& sink, std::string_view key)

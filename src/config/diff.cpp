@@ -56,8 +56,8 @@ Change compare(const Known& before, const Known& after)
     change.exec = canonical(a.exec) != canonical(b.exec) || a.ready != b.ready || a.broken != b.broken || a.program != b.program ||
                   a.listener.has_value() != b.listener.has_value() || a.proxy.has_value() != b.proxy.has_value();
     change.sockets = a.sockets != b.sockets;
-    change.output = canonical(a.output) != canonical(b.output);
-    change.policy = canonical(a.policy, a.sockets) != canonical(b.policy, b.sockets) ||
+    change.output = canonical(*a.output) != canonical(*b.output);
+    change.policy = canonical(*a.policy, a.sockets) != canonical(*b.policy, b.sockets) ||
                     before.group_priority != after.group_priority || a.listener != b.listener ||
                     a.restarts != b.restarts || a.hooks != b.hooks || a.proxy != b.proxy;
     return change;
@@ -67,8 +67,8 @@ ServiceSpec canonical(const ServiceSpec& spec)
 {
     ServiceSpec result = spec;
     result.exec = canonical(std::move(result.exec));
-    result.output = canonical(std::move(result.output));
-    result.policy = canonical(std::move(result.policy), spec.sockets);
+    result.output = canonical(*result.output);
+    result.policy = canonical(*result.policy, spec.sockets);
     return result;
 }
 

@@ -112,13 +112,24 @@ struct MemberOf<F C::*> {
     using Class = C;
 };
 
+template <class T>
+T& writable(T& settings)
+{
+    return settings;
+}
+template <class T>
+T& writable(Shared<T>& settings)
+{
+    return settings.change();
+}
+
 template <auto First, auto... Rest>
 auto& reach(auto& object)
 {
     if constexpr (sizeof...(Rest) == 0)
         return object.*First;
     else
-        return reach<Rest...>(object.*First);
+        return reach<Rest...>(writable(object.*First));
 }
 
 /// set_by<parse_octal, &ServiceSpec::exec, &Exec::umask>: this parser, that field.

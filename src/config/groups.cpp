@@ -22,7 +22,7 @@ std::vector<ServiceSpec> sorted(std::vector<ServiceSpec> services)
 
 bool by_priority(const ServiceSpec& a, const ServiceSpec& b)
 {
-    return a.policy.priority < b.policy.priority;
+    return a.policy->priority < b.policy->priority;
 }
 
 }  // namespace

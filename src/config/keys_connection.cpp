@@ -37,7 +37,7 @@ Status set_log_words(S& spec, const std::string& text, const Setting&)
         if (!bit) return tl::unexpected<Error>(bit.error());
         all = static_cast<std::uint8_t>(all | *bit);
     }
-    spec.output.connections.*Field = all;
+    spec.output.change().connections.change().*Field = all;
     return {};
 }
 
@@ -77,7 +77,7 @@ Status set_log_file(LogSink& sink, const std::string& text, const Setting& setti
 
 Status set_log_to(S& spec, const std::string& text, const Setting& setting)
 {
-    LogSink& sink = spec.output.connections.to;
+    LogSink& sink = spec.output.change().connections.change().to;
     sink = ConnectionLines().to;
     const std::string word = text::lower(text::trim(text));
     if (word == "daemon") return {};
@@ -89,15 +89,15 @@ Status set_log_to(S& spec, const std::string& text, const Setting& setting)
 Status set_deny_time(S& spec, const std::string& text, const Setting&)
 {
     const std::string word = text::lower(text::trim(text));
-    spec.policy.deny_time.reset();
+    spec.policy.change().deny_time.reset();
     if (word == "never") return {};
     if (word == "forever") {
-        spec.policy.deny_time = Duration::max();
+        spec.policy.change().deny_time = Duration::max();
         return {};
     }
     const auto time = parse_time(text);
     if (!time) return tl::unexpected<Error>(time.error());
-    spec.policy.deny_time = *time;
+    spec.policy.change().deny_time = *time;
     return {};
 }
 

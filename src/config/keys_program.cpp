@@ -136,21 +136,21 @@ Status set_exit_codes(S& spec, const std::string& text, const Setting&)
     const bool only_codes = !ways || ways->signals.empty();
     auto codes = only_codes ? parse_exit_codes(text) : std::move(ways->codes);
     if (!codes) return tl::unexpected<Error>(std::move(codes).error());
-    spec.policy.exit_codes = std::move(*codes);
-    spec.restarts.exit_signals = only_codes ? std::vector<int>{} : std::move(ways->signals);
+    spec.policy.change().exit_codes = std::move(*codes);
+    spec.restarts.change().exit_signals = only_codes ? std::vector<int>{} : std::move(ways->signals);
     return {};
 }
 
 Status set_start_retries(S& spec, const std::string& text, const Setting& setting)
 {
-    spec.policy.start_retries_set = true;
+    spec.policy.change().start_retries_set = true;
     return set<kPolicy, &Policy::start_retries>(spec, text, setting);
 }
 
 template <auto Stream>
 Status set_log_file(S& spec, const std::string& text, const Setting& setting)
 {
-    LogSink& sink = spec.output.*Stream;
+    LogSink& sink = spec.output.change().*Stream;
     const std::string word = text::lower(text::trim(text));
     sink.path.clear();
     sink.kind = word == "auto" ? LogSink::Kind::Auto : LogSink::Kind::None;

@@ -30,8 +30,8 @@ Status set_ready(S& spec, const std::string& text, const Setting&)
     if (word.starts_with(kFd)) {
         const auto number = parse_integer(word.substr(kFd.size()));
         if (!number || *number < 3 || *number > 1023) return fail("expected fd: and a number from 3 to 1023, got '{}'", word);
-        spec.ready.when = ReadyWhen::Fd;
-        spec.ready.fd = static_cast<int>(*number);
+        spec.ready.change().when = ReadyWhen::Fd;
+        spec.ready.change().fd = static_cast<int>(*number);
         return {};
     }
     if (word.starts_with(kConnect)) {
@@ -39,13 +39,13 @@ Status set_ready(S& spec, const std::string& text, const Setting&)
         if (!endpoint) return tl::unexpected<Error>(std::move(endpoint).error());
         if (endpoint->type != sys::SocketType::Stream && endpoint->type != sys::SocketType::SeqPacket)
             return fail("nobody can be connected to {}", endpoint->text());
-        spec.ready.when = ReadyWhen::Connect;
-        spec.ready.connect_to = *std::move(endpoint);
+        spec.ready.change().when = ReadyWhen::Connect;
+        spec.ready.change().connect_to = *std::move(endpoint);
         return {};
     }
     const auto when = parse_word(kWhens, word);
     if (!when) return fail("expected exec, startsecs, notify, fd:N, connect, connect:ENDPOINT, exit or fork, got '{}'", text);
-    spec.ready.when = *when;
+    spec.ready.change().when = *when;
     return {};
 }
 
@@ -74,7 +74,7 @@ Status set_fdstore(S& spec, const std::string& text, const Setting&)
 {
     const auto count = parse_integer(text);
     if (!count || *count < 0 || *count > 128) return fail("expected a number from 0 to 128, got '{}'", text);
-    spec.ready.fdstore_max = static_cast<int>(*count);
+    spec.ready.change().fdstore_max = static_cast<int>(*count);
     return {};
 }
 

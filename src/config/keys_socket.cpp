@@ -84,14 +84,14 @@ Status set_options(S& spec, const std::string& text, const Setting&)
         if (auto known = sys::parse_socket_options(own, ignored); !known || own.empty()) return known ? fail("expected NAME:word, got '{}'", word) : known;
         spec.sockets.own_options.emplace_back(word.substr(0, colon), own);
     }
-    return sys::parse_socket_options(common, spec.sockets.options);
+    return sys::parse_socket_options(common, spec.sockets.options.change());
 }
 
 Status set_mode(S& spec, const std::string& text, const Setting&)
 {
     const auto mode = parse_octal(text);
     if (!mode) return fail("Invalid socket_mode value {}", text);
-    spec.sockets.options.mode = *mode;
+    spec.sockets.options.change().mode = *mode;
     return {};
 }
 
@@ -99,8 +99,8 @@ Status set_owner(S& spec, const std::string& text, const Setting& setting)
 {
     const auto owner = parse_owner(text, setting.surroundings);
     if (!owner) return fail("Invalid socket_owner value {}: {}", text, owner.error().message);
-    spec.sockets.options.owner = owner->uid;
-    spec.sockets.options.group = owner->gid;
+    spec.sockets.options.change().owner = owner->uid;
+    spec.sockets.options.change().group = owner->gid;
     return {};
 }
 
@@ -108,7 +108,7 @@ Status set_backlog(S& spec, const std::string& text, const Setting&)
 {
     const auto backlog = parse_integer(text);
     if (!backlog || *backlog < 1 || *backlog > 65535) return fail("Invalid socket_backlog value {}", text);
-    spec.sockets.options.backlog = static_cast<int>(*backlog);
+    spec.sockets.options.change().backlog = static_cast<int>(*backlog);
     return {};
 }
 
@@ -207,11 +207,11 @@ constexpr Directive<S> kFcgiKeys[] = {
 
 }  // namespace
 
-sys::SocketOptions Sockets::options_of(const sys::Endpoint& endpoint) const
+Shared<sys::SocketOptions> Sockets::options_of(const sys::Endpoint& endpoint) const
 {
-    sys::SocketOptions own = options;
+    Shared<sys::SocketOptions> own = options;
     for (const auto& [name, word] : own_options)
-        if (name == endpoint.name) (void)sys::parse_socket_options(word, own);   // checked when it was read
+        if (name == endpoint.name) (void)sys::parse_socket_options(word, own.change());   // checked when it was read
     return own;
 }
 

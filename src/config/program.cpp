@@ -41,10 +41,10 @@ int ProgramReader::group_priority(const Section& section)
     const NameScopes names{plain_, {}, {}};
     SectionReader reader(section, names, surroundings_, report_);
     ServiceSpec spec;
-    if (is_listener(section)) spec.policy.priority = -1;
+    if (is_listener(section)) spec.policy.change().priority = -1;
     for (const auto& directive : program_keys())
         if (directive.key == "priority") reader.read(directive, spec);
-    return spec.policy.priority;
+    return spec.policy->priority;
 }
 
 ProgramFrame ProgramReader::read_frame(const Section& section, const NameScopes& names)
@@ -71,6 +71,20 @@ ProgramFrame ProgramReader::read_frame(const Section& section, const NameScopes&
     return frame;
 }
 
+void ServiceSpec::share_with(ServiceSpec& last)
+{
+    const auto share = [](auto& mine, auto& others) {
+        mine.share(others);
+        others = mine;
+    };
+    share(sockets.options, last.sockets.options);
+    share(output, last.output);
+    share(policy, last.policy);
+    share(ready, last.ready);
+    share(restarts, last.restarts);
+    share(hooks, last.hooks);
+}
+
 ServiceSpec ProgramReader::read_process(const Section& section, ServiceSpec spec, NameScopes& names,
                                         const ProgramFrame& frame)
 {
@@ -91,6 +105,7 @@ ServiceSpec ProgramReader::read_process(const Section& section, ServiceSpec spec
     }
     if (!is_listener(section)) reader.read(ready_keys(), spec);
     complete(spec, section, daemon_, surroundings_, report_);
+    spec.share_with(last_);
     return spec;
 }
 

@@ -33,6 +33,7 @@ private:
     const Names& plain_;
     const Surroundings& surroundings_;
     Report& report_;
+    ServiceSpec last_;
 };
 
 /// [fcgi-program:x] rather than [program:x]

@@ -319,6 +319,9 @@ Result<Config> decode(std::string_view bytes)
     Config config;
     reader.read(config);
     if (reader.failed() || !reader.at_end()) return fail("the configuration of record is damaged");
+    ServiceSpec last;
+    for (GroupSpec& group : config.groups)
+        for (ServiceSpec& service : group.services) service.share_with(last);
     return config;
 }
 

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "base/shared.h"
 #include "base/time.h"
 #include "sys/address.h"
 #include "sys/endpoint.h"
@@ -71,11 +72,11 @@ struct RpcProgram {
 /// Needs other sockets; the process may stay.
 struct Sockets {
     std::vector<sys::Endpoint> endpoints;
-    sys::SocketOptions options;
+    Shared<sys::SocketOptions> options;
     bool standing = false;                   ///< [fcgi-program:x]: open while the program is configured, running or not
     std::optional<RpcProgram> rpc;
     std::vector<std::pair<std::string, std::string>> own_options;   ///< name of an endpoint, words that count for it alone
-    sys::SocketOptions options_of(const sys::Endpoint& endpoint) const;
+    Shared<sys::SocketOptions> options_of(const sys::Endpoint& endpoint) const;
     /// Does a start open them and a stop close them?
     bool follow_state() const { return !endpoints.empty() && !standing; }
     bool operator==(const Sockets&) const = default;
@@ -113,7 +114,7 @@ struct Output {
     LogSink out, err;
     bool strip_ansi = false;
     OnFull on_full = OnFull::Drop;
-    ConnectionLines connections;
+    Shared<ConnectionLines> connections;
     bool operator==(const Output&) const = default;
 };
 
@@ -226,15 +227,17 @@ struct ServiceSpec {
     std::string broken;        ///< why it cannot start (one sentence); shown as FATAL, the rest runs
     Exec exec;
     Sockets sockets;
-    Output output;
-    Policy policy;
+    Shared<Output> output;
+    Shared<Policy> policy;
     std::optional<Listener> listener;
-    Ready ready;
-    Restarts restarts;
-    Hooks hooks;
+    Shared<Ready> ready;
+    Shared<Restarts> restarts;
+    Shared<Hooks> hooks;
     std::optional<Proxy> proxy;
     /// "group:name", or the name alone when both are equal.
     std::string namespec() const { return group == name ? name : group + ":" + name; }
+    /// What is equal to the last program's is kept once: neighbours are often alike. This one is the last one then.
+    void share_with(ServiceSpec& last);
     bool operator==(const ServiceSpec&) const = default;
 };
 

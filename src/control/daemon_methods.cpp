@@ -25,8 +25,8 @@ void forget_auto_names(config::Config& config)
 {
     for (config::GroupSpec& group : config.groups)
         for (config::ServiceSpec& spec : group.services)
-            for (config::LogSink* sink : {&spec.output.out, &spec.output.err})
-                if (sink->kind == config::LogSink::Kind::Auto) sink->path.clear();
+            for (const auto sink : {&config::Output::out, &config::Output::err})
+                if (((*spec.output).*sink).kind == config::LogSink::Kind::Auto) (spec.output.change().*sink).path.clear();
 }
 
 constexpr const char* kHoldMode =

@@ -12,7 +12,7 @@ void GroupMemory::stopping(const engine::Group& group)
     Note note;
     for (const auto& service : group.services) {
         const engine::SupervisorState state = service->supervisor_state();
-        const bool was_stopped = state == engine::SupervisorState::Stopped && service->spec().policy.autostart;
+        const bool was_stopped = state == engine::SupervisorState::Stopped && service->spec().policy->autostart;
         if (was_stopped || is_in_running_set(state)) note.runs[service->spec().name] = !was_stopped;
     }
     notes_[group.name] = std::move(note);

@@ -85,7 +85,7 @@ void encode_info(Encoder& out, const Service& service, std::int64_t now, const e
     const SupervisorState state = service.supervisor_state();
     const bool has_sockets = !spec.sockets.endpoints.empty();
     const bool listens = spec.listener && pool != nullptr;
-    const bool notifies = spec.ready.access != config::NotifyAccess::None;
+    const bool notifies = spec.ready->access != config::NotifyAccess::None;
     out.begin_struct(15u + (has_sockets ? 2 : 0) + (listens ? 3 : 0) + (notifies ? 7 : 0));
     text_member(out, "name", spec.name);
     text_member(out, "group", spec.group);
@@ -96,9 +96,9 @@ void encode_info(Encoder& out, const Service& service, std::int64_t now, const e
     text_member(out, "statename", supervisor_name(state));
     text_member(out, "spawnerr", service.reason());
     number_member(out, "exitstatus", exit_status(service, state));
-    text_member(out, "logfile", log_path(spec.output.out));
-    text_member(out, "stdout_logfile", log_path(spec.output.out));
-    text_member(out, "stderr_logfile", spec.exec.redirect_stderr ? std::string_view() : log_path(spec.output.err));
+    text_member(out, "logfile", log_path(spec.output->out));
+    text_member(out, "stdout_logfile", log_path(spec.output->out));
+    text_member(out, "stderr_logfile", spec.exec.redirect_stderr ? std::string_view() : log_path(spec.output->err));
     number_member(out, "pid", live_pid(service.state()).value_or(0));
     text_member(out, "description", description(service, state, now));
     text_member(out, "xsv_state", state_name(service.state()));
@@ -137,7 +137,7 @@ void encode_config(Encoder& out, const config::GroupSpec& group, const config::S
         number_member(out, prefix + "logfile_maxbytes", clamp(sink.maxbytes));
         truth_member(out, prefix + "syslog", sink.syslog);
     };
-    const config::Policy& policy = spec.policy;
+    const config::Policy& policy = *spec.policy;
     const auto seconds = [](Duration time) { return std::chrono::duration_cast<std::chrono::seconds>(time).count(); };
     out.begin_struct(29);
     truth_member(out, "autostart", policy.autostart);
@@ -158,10 +158,10 @@ void encode_config(Encoder& out, const config::GroupSpec& group, const config::S
     truth_member(out, "redirect_stderr", spec.exec.redirect_stderr);
     number_member(out, "startretries", policy.start_retries);
     number_member(out, "startsecs", seconds(policy.start_time));
-    stream("stdout", spec.output.out, false);
+    stream("stdout", spec.output->out, false);
     number_member(out, "stopsignal", policy.stop_signal);
     number_member(out, "stopwaitsecs", seconds(policy.stop_time));
-    stream("stderr", spec.output.err, spec.exec.redirect_stderr);
+    stream("stderr", spec.output->err, spec.exec.redirect_stderr);
     text_member(out, "serverurl", spec.exec.serverurl.empty() ? "none" : spec.exec.serverurl);
 }
 
@@ -308,8 +308,8 @@ void Control::show(const Params& params, Reply reply)
             {"next_try_seconds", next == Time{} ? 0.0 : std::max(0.0, to_seconds(next - context_.loop.now()))},
             {"log_bytes_lost", lost},
             {"log_error", log_errors(spec)},
-            {"ready", spec.ready.when == config::ReadyWhen::StartSecs ? std::string() : spec.ready.text()},
-            {"watchdog_seconds", to_seconds(spec.ready.watchdog)},
+            {"ready", spec.ready->when == config::ReadyWhen::StartSecs ? std::string() : spec.ready->text()},
+            {"watchdog_seconds", to_seconds(spec.ready->watchdog)},
             {"notified", std::string(service->notices().said())},
             {"status", std::string(service->notices().status())},
             {"error", service->notices().error() == 0 ? std::string() : errno_text(service->notices().error())},
@@ -364,7 +364,7 @@ void Control::why(const Params& params, Reply reply)
     else if (std::holds_alternative<engine::Listening>(service->state()) && !service->sockets().empty())
         text += fmt::format(" It waits for a caller on {}.", service->sockets().front()->endpoint.text());
 
-    const config::LogSink& sink = spec.exec.redirect_stderr ? spec.output.out : spec.output.err;
+    const config::LogSink& sink = spec.exec.redirect_stderr ? spec.output->out : spec.output->err;
     if (!explains(*service) || log_path(sink).empty()) return answer(reply, text);
     scribe_.read(sink.path, -kLastBytes, 0, [reply, text](const Value& result) {
         const std::string tail = result.flag("ok") ? last_lines(result.text("text")) : std::string();

@@ -21,7 +21,7 @@ wire::Fault fault_of(const Value& result)
     return make_fault(code, text.empty() ? std::nullopt : std::optional<std::string_view>(text));
 }
 
-const LogSink& sink_of(const Service& service, bool err) { return err ? service.spec().output.err : service.spec().output.out; }
+const LogSink& sink_of(const Service& service, bool err) { return err ? service.spec().output->err : service.spec().output->out; }
 
 bool has_file(const Service& service, bool err)
 {

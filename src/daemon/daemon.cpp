@@ -211,8 +211,9 @@ int Daemon::serve(const std::vector<int>& signals)
     services_are_known_ = !recovering_;
     start_helpers();
     // The services own their specs from here on; two thousand of them twice are megabytes.
+    auto groups = std::exchange(config_.groups, {});
     config::Config services = config_;
-    config_.groups = {};
+    services.groups = std::move(groups);
     if (recovering_) {
         engine_->recover(std::move(services));
         services_are_known_ = true;

@@ -180,9 +180,9 @@ Result<sys::ChildPlan> make_child_plan(const ServiceSpec& spec, const Surroundin
         plan.listener = listener->fd.get();
         plan.connection_targets = targets;
         plan.connection_environment = true;
-        plan.allow = spec.policy.allow;
-        plan.deny = spec.policy.deny;
-        plan.access_order = spec.policy.access_order;
+        plan.allow = spec.policy->allow;
+        plan.deny = spec.policy->deny;
+        plan.access_order = spec.policy->access_order;
         if (pass == SocketPass::ListenFds) set(*environment, "LISTEN_FDS", "1"), set(*environment, "LISTEN_FDNAMES", "connection");
     } else if (pass == SocketPass::ListenFds && has_socket) {
         pass_descriptors(plan, *environment, spec, sockets, extras);

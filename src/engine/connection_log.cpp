@@ -34,7 +34,7 @@ std::string from(const sys::Peer& peer)
 
 std::optional<std::string> start_line(const config::ServiceSpec& spec, const sys::Peer& peer, pid_t pid)
 {
-    const auto words = spec.output.connections.success;
+    const auto words = spec.output->connections->success;
     if (words == 0) return std::nullopt;
     std::string line = "START: " + spec.name;
     if (words & config::kLogPid) line += fmt::format(" pid={}", pid);
@@ -44,7 +44,7 @@ std::optional<std::string> start_line(const config::ServiceSpec& spec, const sys
 
 std::optional<std::string> exit_line(const config::ServiceSpec& spec, pid_t pid, const ExitStatus& status, Duration life)
 {
-    const auto words = spec.output.connections.success;
+    const auto words = spec.output->connections->success;
     if ((words & (config::kLogExit | config::kLogDuration)) == 0) return std::nullopt;
     std::string line = "EXIT: " + spec.name;
     if (words & config::kLogExit) line += fmt::format(" {}={}", status.code == CLD_EXITED ? "status" : "signal", status.status);
@@ -56,7 +56,7 @@ std::optional<std::string> exit_line(const config::ServiceSpec& spec, pid_t pid,
 
 std::optional<std::string> fail_line(const config::ServiceSpec& spec, const sys::Peer& peer, Reason why)
 {
-    const auto words = spec.output.connections.failure;
+    const auto words = spec.output->connections->failure;
     if (words == 0) return std::nullopt;
     std::string line = fmt::format("FAIL: {} {}", spec.name, reason_word(why));
     if (words & config::kLogHost) line += " from=" + from(peer);

@@ -145,18 +145,19 @@ void Engine::notify(Service& service)
 /// AUTO logs get their name here, once; a service that goes on under a new configuration keeps its files.
 void Engine::name_auto_logs(config::ServiceSpec& spec, const config::ServiceSpec* before) const
 {
-    const auto name = [&](config::LogSink& sink, const config::LogSink* old, const char* stream) {
-        if (sink.kind != config::LogSink::Kind::Auto) return;
-        if (old != nullptr && old->kind == config::LogSink::Kind::Auto) {
-            sink.path = old->path;
+    const auto name = [&](config::LogSink config::Output::*sink, const char* stream) {
+        if (((*spec.output).*sink).kind != config::LogSink::Kind::Auto) return;
+        std::string& path = (spec.output.change().*sink).path;
+        if (before != nullptr && ((*before->output).*sink).kind == config::LogSink::Kind::Auto) {
+            path = ((*before->output).*sink).path;
             return;
         }
-        sink.path = fmt::format("{}/{}-{}---{}-{}.log", settings_.daemon.childlogdir, spec.name, stream, settings_.daemon.identifier,
+        path = fmt::format("{}/{}-{}---{}-{}.log", settings_.daemon.childlogdir, spec.name, stream, settings_.daemon.identifier,
                                 random_letters());
-        const sys::UniqueFd made(::open(sink.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+        const sys::UniqueFd made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     };
-    name(spec.output.out, before != nullptr ? &before->output.out : nullptr, "stdout");
-    if (!spec.exec.redirect_stderr) name(spec.output.err, before != nullptr ? &before->output.err : nullptr, "stderr");
+    name(&config::Output::out, "stdout");
+    if (!spec.exec.redirect_stderr) name(&config::Output::err, "stderr");
 }
 
 Result<std::unique_ptr<Service>> Engine::make_service(config::ServiceSpec spec)
@@ -192,7 +193,7 @@ void Engine::start_services(const std::vector<Service*>& services, const std::ma
 {
     const auto starts = [&](const config::ServiceSpec& spec) {
         const auto known = runs.find(spec.name);
-        return known != runs.end() ? known->second : spec.policy.autostart;
+        return known != runs.end() ? known->second : spec.policy->autostart;
     };
     for (Service* service : services) service->open_standing();
     for (Service* service : services)
@@ -230,6 +231,7 @@ void Engine::start(config::Config config)
             group->services.push_back(std::move(*service));
         }
         groups_.push_back(std::move(group));
+        spec = {};   // the next one's place
     }
     index();
     write_record();
@@ -285,6 +287,7 @@ void Engine::recover(config::Config record)
             group->services.push_back(std::move(service));
         }
         groups_.push_back(std::move(group));
+        spec = {};   // the next one's place
     }
     index();
     events_.recover();

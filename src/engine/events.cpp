@@ -317,7 +317,7 @@ void Events::take_output(Service& service, std::string_view key, std::string_vie
         tell(found->second.queue);
         return dispatch_soon();
     }
-    const config::LogSink& sink = is_out ? spec.output.out : spec.output.err;
+    const config::LogSink& sink = is_out ? spec.output->out : spec.output->err;
     const char* channel = is_out ? "stdout" : "stderr";
     const std::string head = fmt::format("processname:{} groupname:{} pid:{}", spec.name, spec.group, writer_of(service, key));
     if (captured) {

@@ -17,14 +17,14 @@ std::int64_t milliseconds(Duration time) { return std::chrono::duration_cast<std
 Value settings_of(const config::ServiceSpec& spec)
 {
     static constexpr const char* kProtocols[] = {"", "v1", "v2"};
-    const config::ConnectionLog log = spec.policy.connection_log;
+    const config::ConnectionLog log = spec.policy->connection_log;
     return Value::Struct{{"type", "service"},
                          {"name", spec.namespec()},
                          {"target", spec.proxy->target},
                          {"protocol", kProtocols[static_cast<int>(spec.proxy->protocol)]},
                          {"program", !spec.exec.command.empty()},
-                         {"start_timeout", milliseconds(spec.policy.start_timeout)},
-                         {"flow_time", milliseconds(std::min(kFlowTime, spec.policy.idle_time.value_or(kFlowTime)))},
+                         {"start_timeout", milliseconds(spec.policy->start_timeout)},
+                         {"flow_time", milliseconds(std::min(kFlowTime, spec.policy->idle_time.value_or(kFlowTime)))},
                          {"log_begin", log == config::ConnectionLog::Both},
                          {"log_end", log != config::ConnectionLog::None}};
 }

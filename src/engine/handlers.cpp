@@ -72,7 +72,7 @@ void Handlers::on_arrival(const net::SocketPtr& socket)
 
 Handlers::Next Handlers::admit_one(const net::SocketPtr& socket)
 {
-    const config::Policy& limits = service_.spec().policy;
+    const config::Policy& limits = *service_.spec().policy;
     Situation situation;
     situation.now = context_.loop.now();
     situation.instances = live_;
@@ -109,7 +109,7 @@ Handlers::Next Handlers::refuse(const net::SocketPtr& socket, Reason why)
     sys::Peer peer;
     sys::UniqueFd caller = take_caller(socket, peer);
     if (!caller) return Next::Enough;
-    context_.sockets.refuse(std::move(caller), read_text(service_.spec().policy.refusal));
+    context_.sockets.refuse(std::move(caller), read_text(service_.spec().policy->refusal));
     count_refusal(why, peer);
     return Next::Again;
 }
@@ -127,7 +127,7 @@ bool Handlers::is_sensor() const { return config::builtin_name(service_.spec().e
 /// A sensor serves nobody; who calls it has shown what he is after.
 Handlers::Next Handlers::note_caller(const net::SocketPtr& socket)
 {
-    const config::Policy& policy = service_.spec().policy;
+    const config::Policy& policy = *service_.spec().policy;
     sys::Peer peer;
     sys::UniqueFd caller = take_caller(socket, peer);
     if (!caller) return Next::Enough;
@@ -153,8 +153,8 @@ Result<Handlers::Plan*> Handlers::plan_for(const net::SocketPtr& socket)
     auto plan = make_child_plan(spec, context_.surroundings, {}, ends->streams(), socket.get());
     if (!plan) return tl::unexpected(std::move(plan).error());
     if (auto set = context_.sockets.set_nonblocking(socket->fd.get(), true); !set) return tl::unexpected(std::move(set).error());
-    plan->refusal = read_text(spec.policy.refusal);
-    plan->greeting = read_text(spec.policy.greeting);
+    plan->refusal = read_text(spec.policy->refusal);
+    plan->greeting = read_text(spec.policy->greeting);
     plan->why_not = &Handlers::why_not;
     plan->why_not_context = this;
     Plan prepared{context_.processes.prepare(std::move(*plan)), std::move(*ends)};
@@ -165,7 +165,7 @@ Result<Handlers::Plan*> Handlers::plan_for(const net::SocketPtr& socket)
 int Handlers::why_not(const sys::Peer& peer, const void* self) noexcept
 {
     const auto& handlers = *static_cast<const Handlers*>(self);
-    const config::Policy& limits = handlers.service_.spec().policy;
+    const config::Policy& limits = *handlers.service_.spec().policy;
     if (handlers.context_.deny_list->has(peer, handlers.arrival_)) return static_cast<int>(Reason::Address);
     if (limits.max_per_source > 0) {
         int same = 0;
@@ -181,7 +181,7 @@ int Handlers::why_not(const sys::Peer& peer, const void* self) noexcept
 /// under a flood of them the engine accepts for a while.
 bool Handlers::accepts_here() const
 {
-    const config::AcceptIn accept = service_.spec().policy.accept;
+    const config::AcceptIn accept = service_.spec().policy->accept;
     return accept == config::AcceptIn::Engine || (accept == config::AcceptIn::Auto && context_.loop.now() < accept_here_until_);
 }
 
@@ -189,7 +189,7 @@ void Handlers::note_refusal_by_child()
 {
     const Time now = context_.loop.now();
     if (now - refusals_since_ > kFloodWindow) refusals_since_ = now, refusals_ = 0;
-    if (++refusals_ < kFlood || service_.spec().policy.accept != config::AcceptIn::Auto) return;
+    if (++refusals_ < kFlood || service_.spec().policy->accept != config::AcceptIn::Auto) return;
     if (accept_here_until_ <= now) log::info("{}: many callers are refused; accepting them in the engine for {}",
                                              service_.spec().namespec(), format_duration(kFloodRest));
     accept_here_until_ = now + kFloodRest;
@@ -205,7 +205,7 @@ Handlers::Next Handlers::accept_here(const net::SocketPtr& socket)
         std::vector<sys::Peer> live;
         for (const auto& [slot, connection] : connections_)
             if (connection.counts) live.push_back(context_.table.at(slot).child.peer);
-        const config::Policy& limits = service_.spec().policy;
+        const config::Policy& limits = *service_.spec().policy;
         const Time now = context_.loop.now();
         const Verdict verdict = context_.deny_list->has(caller_peer_, now)
                                     ? Refuse{Reason::Address}
@@ -285,7 +285,7 @@ Handlers::Next Handlers::judge(std::uint32_t index, bool accepted_here)
     if (!service_.reason().empty()) context_.table.at(service_.slot_index()).set_reason({});
     if (const auto* place = std::get_if<Listening>(&service_.state()); place != nullptr && place->failures > 0)
         service_.hand(Spawned{arrival_, report.pid});
-    const config::Policy& policy = service_.spec().policy;
+    const config::Policy& policy = *service_.spec().policy;
     if (policy.max_rate.per_source && !accepted_here) (void)source_rates_.take(report.peer, policy.max_rate, arrival_);
     ++context_.table.at(service_.slot_index()).accepted;
     if (is_xinetd()) write_line(start_line(service_.spec(), report.peer, report.pid));
@@ -374,23 +374,23 @@ void Handlers::log_end(const Slot& slot, const ExitStatus& status, Duration life
 {
     const config::ServiceSpec& spec = service_.spec();
     if (is_xinetd()) return write_line(exit_line(spec, exit.pid, status, life));
-    const bool failed = !is_expected(service_.policy_, status);
-    if (spec.policy.connection_log == config::ConnectionLog::None && slot.child.step == 0) return;
+    const bool failed = !is_expected(service_.policy(), status);
+    if (spec.policy->connection_log == config::ConnectionLog::None && slot.child.step == 0) return;
     std::string line = fmt::format("{}: {} served by pid {} for {} ({})", spec.namespec(), slot.child.peer.text(), exit.pid,
                                    format_duration(life), describe(status));
     if (slot.child.step != 0)
         line += fmt::format("; {}: {}", sys::step_text(static_cast<sys::ChildStep>(slot.child.step)), errno_text(slot.child.error));
-    if (failed && !spec.output.connections.to.is_piped()) log::warn("{}", line);
+    if (failed && !spec.output->connections->to.is_piped()) log::warn("{}", line);
     else write_line(line);
 }
 
-bool Handlers::is_xinetd() const { return service_.spec().output.connections.format == config::LogFormat::Xinetd; }
+bool Handlers::is_xinetd() const { return service_.spec().output->connections->format == config::LogFormat::Xinetd; }
 
 /// A file has xinetd's time in front; syslog and our own log have theirs.
 void Handlers::write_line(const std::optional<std::string>& line)
 {
     if (!line) return;
-    const config::LogSink& to = service_.spec().output.connections.to;
+    const config::LogSink& to = service_.spec().output->connections->to;
     if (!to.is_piped()) return log::info("{}", *line);
     const std::string stamp = to.kind == config::LogSink::Kind::File ? line_stamp(wall_seconds()) : std::string();
     if (!service_.streams_.write_connection_line(stamp + *line))
@@ -401,7 +401,7 @@ void Handlers::hand(std::uint32_t index, const ConnectionEvent& event)
 {
     const auto found = connections_.find(index);
     if (found == connections_.end()) return;
-    ConnectionStep next = step(service_.policy_, found->second.state, event);
+    ConnectionStep next = step(service_.policy(), found->second.state, event);
     found->second.state = next.state;
     for (const Action& action : next.actions) perform(index, found->second, action);
     if (std::holds_alternative<ConnectionGone>(next.state)) forget(index);

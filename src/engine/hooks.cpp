@@ -37,7 +37,7 @@ std::string result(Cause cause, const ExitStatus& status, bool expected)
 
 const std::vector<std::string>& Hooks::commands(Hook hook) const
 {
-    const config::Hooks& hooks = service_.spec().hooks;
+    const config::Hooks& hooks = *service_.spec().hooks;
     switch (hook) {
         case Hook::StartPre: return hooks.start_pre;
         case Hook::StartPost: return hooks.start_post;
@@ -50,7 +50,7 @@ const std::vector<std::string>& Hooks::commands(Hook hook) const
 
 Duration Hooks::limit(Hook hook) const
 {
-    const config::Policy& policy = service_.spec().policy;
+    const config::Policy& policy = *service_.spec().policy;
     const bool stops = hook == Hook::StopCommand || hook == Hook::StopPost;
     const Duration written = stops ? policy.stop_time : policy.start_timeout;
     return written > Duration{} ? written : std::chrono::seconds(90);
@@ -203,7 +203,7 @@ void Hooks::done(bool good)
 {
     const Run run = runs_.front();
     const bool abandoned = std::exchange(abandoned_, false);
-    runs_.pop_front();
+    runs_.erase(runs_.begin());
     timer_.reset();
     pidfd_.reset();
     const bool wanted = !abandoned && std::holds_alternative<Preparing>(service_.state());
@@ -259,7 +259,7 @@ std::vector<std::pair<std::string, std::string>> Hooks::variables(Hook hook) con
     const Slot& slot = service_.slot();
     const bool lives = hook == Hook::StopCommand;
     const ExitStatus status{slot.exit_code, slot.exit_status};
-    const bool good = lives || slot.exit_code == 0 || is_expected(service_.policy_, status);
+    const bool good = lives || slot.exit_code == 0 || is_expected(service_.policy(), status);
     found.emplace_back("SERVICE_RESULT", result(cause_, status, good));
     if (lives || slot.exit_code == 0) return found;
     const bool exited = status.code == CLD_EXITED;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,7 +50,7 @@ private:
 
     Context& context_;
     Service& service_;
-    std::deque<Run> runs_;                     ///< the first one is under way
+    std::vector<Run> runs_;                    ///< the first one is under way
     sys::UniqueFd pidfd_;
     bool abandoned_ = false;                   ///< the one that runs was ended, nobody waits for it
     Cause cause_ = Cause::Exit;

@@ -46,7 +46,7 @@ struct Policy {
     std::optional<Duration> fatal_retry;
     config::Autorestart autorestart = config::Autorestart::Unexpected;
     std::vector<int> exit_codes{0};
-    config::Restarts restarts;
+    Shared<config::Restarts> restarts;
     int stop_signal = 15;
     bool stop_as_group = false, kill_as_group = false;
     config::ReadyWhen ready = config::ReadyWhen::StartSecs;

@@ -97,7 +97,7 @@ Step go_on(const Policy& p, Time now, Cause cause, const ExitStatus& status, std
     if (!again || (p.ending && !is_on_demand(p))) return {Ended{status}, std::move(actions)};
     actions.push_back(Passed{Ended{status}});
     // A job that is done again and again must not keep us busy with starting it.
-    const Duration pause = p.ready == config::ReadyWhen::Exit ? std::max<Duration>(p.restarts.pause, kJobPause) : p.restarts.pause;
+    const Duration pause = p.ready == config::ReadyWhen::Exit ? std::max<Duration>(p.restarts->pause, kJobPause) : p.restarts->pause;
     if (failures && pause == 0s && !p.ending) return try_again(p, now, *failures + 1, std::move(actions));
     if (pause == 0s || is_on_demand(p)) return wake(p, 0, 0, std::move(actions));
     return back_off(p, now, {}, pause, std::move(actions));
@@ -138,14 +138,14 @@ Step stop_for_good(const Policy& p, Stopping s, After after)
 
 Step come_up(const Policy& p, Time now, Running next, Actions actions)
 {
-    next.until = limit(now, p.restarts.run_time_max.value_or(0s));
+    next.until = limit(now, p.restarts->run_time_max.value_or(0s));
     set_timer(now, next.until, actions);
     return {next, std::move(actions)};
 }
 
 Step fail_it(const Policy& p, Time now, pid_t pid, Cause cause, int failures)
 {
-    Step next = begin_stop(p, now, pid, After::Judge, cause == Cause::Watchdog ? p.restarts.watchdog_signal : p.stop_signal);
+    Step next = begin_stop(p, now, pid, After::Judge, cause == Cause::Watchdog ? p.restarts->watchdog_signal : p.stop_signal);
     Stopping& stopping = std::get<Stopping>(next.state);
     stopping.cause = cause;
     stopping.failures = failures;
@@ -178,7 +178,7 @@ Step job_ended(const Policy& p, const Starting& s, const Exited& e, Actions acti
 {
     const bool good = is_expected(p, e.status);
     if (!good && restarts_after(p, Cause::Exit, e.status)) return too_quick(p, s, e, std::move(actions));
-    if (good && p.restarts.remain_after_exit) {
+    if (good && p.restarts->remain_after_exit) {
         actions.push_back(end_note(p, Note::Kind::Exited, s.pid, e.status));
         return {Done{e.status}, std::move(actions)};
     }

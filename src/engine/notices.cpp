@@ -143,7 +143,7 @@ int Notices::stored() const { return static_cast<int>(stored_.size()); }
 NotifyAccess Notices::access() const
 {
     if (memory_ != nullptr && memory_->access >= 1 && memory_->access <= 4) return static_cast<NotifyAccess>(memory_->access - 1);
-    return service_.spec().ready.access;
+    return service_.spec().ready->access;
 }
 
 /// Of its session, or a descendant of the main process.
@@ -229,7 +229,7 @@ void Notices::perform(NotifyMessage& message, const sys::Notification& notificat
     }
     if (message.restart_reset) service_.forget_failures();
     take_phase(message);
-    if (message.ready && !message.stopping && service_.spec().ready.when == ReadyWhen::Notify) service_.hand(BecameReady{now});
+    if (message.ready && !message.stopping && service_.spec().ready->when == ReadyWhen::Notify) service_.hand(BecameReady{now});
     if (message.watchdog_trigger) service_.hand(WatchdogMissed{now});
 }
 
@@ -261,7 +261,7 @@ void Notices::take_phase(const NotifyMessage& message)
 void Notices::begin_reload()
 {
     memory_->said = kReloading;
-    const Duration longest = service_.spec().policy.start_timeout;
+    const Duration longest = service_.spec().policy->start_timeout;
     memory_->reload_until = longest > 0s ? nanoseconds(context_.loop.now() + longest) : 0;
     watch_reload();
 }
@@ -311,7 +311,7 @@ void Notices::ended()
     watchdog_.reset();
     reload_timer_.reset();
     if (memory_ != nullptr) memory_->said = kNothing;
-    if (service_.spec().restarts.fdstore_preserve == config::StorePreserve::No) drop_all_stored();
+    if (service_.spec().restarts->fdstore_preserve == config::StorePreserve::No) drop_all_stored();
 }
 
 void Notices::entered(const State& state)
@@ -335,7 +335,7 @@ void Notices::entered(const State& state)
 Duration Notices::watchdog_period() const
 {
     if (memory_ == nullptr) return {};
-    return memory_->watchdog_ns != 0 ? Duration(memory_->watchdog_ns - 1) : service_.spec().ready.watchdog;
+    return memory_->watchdog_ns != 0 ? Duration(memory_->watchdog_ns - 1) : service_.spec().ready->watchdog;
 }
 
 void Notices::watch_over()

@@ -23,7 +23,7 @@ constexpr Duration kFirstConnect = 20ms, kLongestConnect = 1s;
 
 Result<Extras> Notices::prepare()
 {
-    const config::Ready& ready = service_.spec().ready;
+    const config::Ready& ready = *service_.spec().ready;
     Extras extras;
     forget_start();
     if (ready.when == ReadyWhen::Fd || ready.when == ReadyWhen::Exec) {
@@ -62,7 +62,7 @@ void Notices::started()
 {
     ready_writer_.reset();
     watch_ready_pipe();
-    if (service_.spec().ready.when == ReadyWhen::Connect) {
+    if (service_.spec().ready->when == ReadyWhen::Connect) {
         next_connect_ = kFirstConnect;
         try_connect();
     }
@@ -70,7 +70,7 @@ void Notices::started()
 
 void Notices::resume()
 {
-    const config::Ready& ready = service_.spec().ready;
+    const config::Ready& ready = *service_.spec().ready;
     if (ready.access != NotifyAccess::None) {
         auto opened = open_memory();
         if (opened) opened = open_socket();
@@ -96,7 +96,7 @@ void Notices::read_ready_pipe()
     const bool line = count > 0 && std::memchr(bytes, '\n', static_cast<std::size_t>(count)) != nullptr;
     if (count > 0 && !line) return;
     // At its end: the kernel has closed it in exec, or the child gave up before.
-    const bool exec = service_.spec().ready.when == ReadyWhen::Exec;
+    const bool exec = service_.spec().ready->when == ReadyWhen::Exec;
     const bool executed = service_.slot().child.stage.load() == static_cast<std::uint32_t>(sys::ChildStage::Executing);
     const bool failed = exec && !executed;
     forget_start();
@@ -109,7 +109,7 @@ void Notices::read_ready_pipe()
 void Notices::try_connect()
 {
     connect_watch_.reset();
-    const auto& endpoint = service_.spec().ready.connect_to;
+    const auto& endpoint = service_.spec().ready->connect_to;
     if (!endpoint || !std::holds_alternative<Starting>(service_.state())) return;
     auto connecting = sys::begin_connect(*endpoint);
     if (connecting) {

@@ -36,7 +36,7 @@ bool has_hung_up(int fd)
 
 void Notices::store(NotifyMessage& message, const sys::Notification& notification)
 {
-    const int most = std::min<int>(service_.spec().ready.fdstore_max, NoticeMemory::kMostStored);
+    const int most = std::min<int>(service_.spec().ready->fdstore_max, NoticeMemory::kMostStored);
     if (most == 0) return refuse(notification, "fdstore_max is 0");
     for (const sys::UniqueFd& fd : notification.fds) {
         if (std::ranges::any_of(stored_, [&](const auto& known) { return is_same_file(known.second.get(), fd.get()); })) continue;
@@ -89,7 +89,7 @@ void Notices::keep_store(bool keep)
 
 bool Notices::keeps_store() const
 {
-    return keeps_store_ || service_.spec().restarts.fdstore_preserve == config::StorePreserve::Yes;
+    return keeps_store_ || service_.spec().restarts->fdstore_preserve == config::StorePreserve::Yes;
 }
 
 }  // namespace xsv::engine

@@ -7,7 +7,7 @@ namespace xsv::engine {
 
 Rank rank_of(const config::GroupSpec& group, const config::ServiceSpec& service)
 {
-    return {group.priority, group.name, service.policy.priority, service.name};
+    return {group.priority, group.name, service.policy->priority, service.name};
 }
 
 namespace {

@@ -33,7 +33,7 @@ bool is_clean(const Policy& policy, const ExitStatus& status)
 
 Policy make_policy(const config::ServiceSpec& spec)
 {
-    const config::Policy& from = spec.policy;
+    const config::Policy& from = *spec.policy;
     Policy policy;
     policy.activation = spec.exec.activation;
     policy.has_sockets = spec.sockets.follow_state();
@@ -47,11 +47,11 @@ Policy make_policy(const config::ServiceSpec& spec)
     policy.autorestart = from.autorestart;
     policy.exit_codes = from.exit_codes;
     policy.restarts = spec.restarts;
-    policy.ready = spec.ready.when;
+    policy.ready = spec.ready->when;
     policy.start_timeout = from.start_timeout;
-    policy.before_start = !spec.hooks.start_pre.empty() || !spec.hooks.stop_post.empty();
-    policy.after_start = !spec.hooks.start_post.empty();
-    policy.before_stop = !spec.hooks.stop_command.empty();
+    policy.before_start = !spec.hooks->start_pre.empty() || !spec.hooks->stop_post.empty();
+    policy.after_start = !spec.hooks->start_post.empty();
+    policy.before_stop = !spec.hooks->stop_command.empty();
     policy.stop_signal = from.stop_signal;
     policy.stop_as_group = from.stop_as_group;
     policy.kill_as_group = from.kill_as_group || from.stop_as_group;
@@ -62,14 +62,14 @@ int ExitStatus::exit_code() const noexcept { return code == CLD_EXITED ? status 
 
 bool is_expected(const Policy& policy, const ExitStatus& status)
 {
-    return names({policy.exit_codes, policy.restarts.exit_signals}, status);
+    return names({policy.exit_codes, policy.restarts->exit_signals}, status);
 }
 
 bool restarts_after(const Policy& policy, Cause cause, const ExitStatus& status)
 {
     using config::Autorestart;
-    if (names(policy.restarts.prevent, status)) return false;
-    if (names(policy.restarts.force, status)) return true;
+    if (names(policy.restarts->prevent, status)) return false;
+    if (names(policy.restarts->force, status)) return true;
     const bool by_itself = cause == Cause::Exit, clean = by_itself && is_clean(policy, status);
     switch (policy.autorestart) {
         case Autorestart::Never: return false;

@@ -21,7 +21,7 @@ Status Engine::take_hold_of_all(const config::Config& next, std::map<std::string
     for (const config::GroupSpec& group : next.groups) {
         for (const config::ServiceSpec& spec : group.services) {
             const Service* known = find(spec.namespec());
-            const bool wanted = spec.sockets.standing || (known != nullptr ? known->holds_sockets() : spec.policy.autostart);
+            const bool wanted = spec.sockets.standing || (known != nullptr ? known->holds_sockets() : spec.policy->autostart);
             if (!wanted) continue;
             for (const sys::Endpoint& endpoint : Service::socket_plan(spec, context_.surroundings)) {
                 const bool was_missing = known != nullptr && known->spec().sockets == spec.sockets && !context_.socket_table.is_held(endpoint);

@@ -62,7 +62,7 @@ void ScribeLink::set(const std::string& key, const config::LogSink& sink, const 
     const std::int64_t capture = listener ? 0 : sink.capture_maxbytes;
     const bool events = (sink.events_enabled || log::enabled(log::Level::debug)) && !listener;  // debug: for our own log
     const bool to_syslog = sink.syslog && !listener;
-    if (capture > 0 || events || to_syslog || listener || owner.output.strip_ansi) tell_memory(key);
+    if (capture > 0 || events || to_syslog || listener || owner.output->strip_ansi) tell_memory(key);
     else drop_memory(key);
     const bool is_auto = sink.kind == config::LogSink::Kind::Auto;
     helper_->send_copy_of(
@@ -74,8 +74,8 @@ void ScribeLink::set(const std::string& key, const config::LogSink& sink, const 
                       {"syslog", to_syslog},
                       {"syslog_priority", sink.syslog_priority},
                       {"name", key.starts_with("c:") ? std::string() : owner.name},
-                      {"strip_ansi", owner.output.strip_ansi},
-                      {"on_full", owner.output.on_full == config::OnFull::Block ? "block" : "drop"},
+                      {"strip_ansi", owner.output->strip_ansi},
+                      {"on_full", owner.output->on_full == config::OnFull::Block ? "block" : "drop"},
                       {"mode", is_auto ? 0600 : 0644},
                       {"capture", capture},
                       {"events", events},

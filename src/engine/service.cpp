@@ -31,7 +31,7 @@ Result<std::unique_ptr<Service>> Service::create(Context& context, config::Servi
 }
 
 Service::Service(Context& context, config::ServiceSpec spec, std::uint32_t slot)
-    : context_(context), spec_(std::move(spec)), policy_(make_policy(spec_)), slot_(slot), streams_(context, spec_.namespec()),
+    : context_(context), spec_(std::move(spec)), slot_(slot), streams_(context, spec_.namespec()),
       handlers_(std::make_unique<Handlers>(context, *this)), notices_(std::make_unique<Notices>(context, *this)), hooks_(context, *this)
 {
 }
@@ -76,7 +76,7 @@ void Service::keep_sockets()
 {
     keeps_sockets_ = true;
     notices_->keep_store(true);
-    kept_timer_ = context_.loop.after(spec_.policy.stop_time + kStartAfterStop, spec_.namespec() + " kept sockets", [this] { let_sockets_go(); });
+    kept_timer_ = context_.loop.after(spec_.policy->stop_time + kStartAfterStop, spec_.namespec() + " kept sockets", [this] { let_sockets_go(); });
 }
 
 void Service::let_sockets_go()
@@ -91,7 +91,7 @@ void Service::restart() { hand(Restart{context_.loop.now()}); }
 
 Status Service::reload()
 {
-    const config::Hooks& hooks = spec_.hooks;
+    const config::Hooks& hooks = *spec_.hooks;
     if (hooks.reload_command.empty() && hooks.reload_signal == 0) return fail("it has neither reload_command nor reload_signal");
     if (!hooks.reload_command.empty()) hooks_.run(Hook::Reload);
     else return send_reload_signal();
@@ -100,9 +100,9 @@ Status Service::reload()
 
 Status Service::send_reload_signal()
 {
-    if (spec_.hooks.reload_signal == 0 || !live_pid(state_)) return {};
+    if (spec_.hooks->reload_signal == 0 || !live_pid(state_)) return {};
     notices_->reloading();
-    auto sent = send_signal(spec_.hooks.reload_signal);
+    auto sent = send_signal(spec_.hooks->reload_signal);
     if (!sent) return tl::unexpected(std::move(sent).error());
     return {};
 }
@@ -157,10 +157,16 @@ void Service::vanish()
 
 // ---- the machine --------------------------------------------------------------------------------------------------
 
+Policy Service::policy() const
+{
+    Policy policy = make_policy(spec_);
+    policy.ending = context_.ending;
+    return policy;
+}
+
 void Service::hand(const Event& event)
 {
-    policy_.ending = context_.ending;
-    Step next = step(policy_, state_, event);
+    Step next = step(policy(), state_, event);
     const bool changed = !(next.state == state_);
     // What was gone through on the way comes first, and a note may say why: whoever follows the change finds the reason.
     for (const Action& action : next.actions)
@@ -249,7 +255,7 @@ void Service::perform(const Spawn&)
     slot.start_ticks = static_cast<std::int64_t>(context_.processes.start_ticks(spawned->pid));
     hand(Spawned{now, spawned->pid});
     notices_->started();
-    if (policy_.activation == config::Activation::OnDemand) watch_idle();
+    if (spec_.exec.activation == config::Activation::OnDemand) watch_idle();
 }
 
 Result<sys::Spawned> Service::spawn()
@@ -272,7 +278,7 @@ Result<sys::Spawned> Service::spawn()
     slot.state.store(static_cast<std::uint32_t>(SlotState::Intent), std::memory_order_release);
     auto spawned = context_.processes.spawn(*ready_->child, slot.child);
     if (!spawned) slot.state.store(static_cast<std::uint32_t>(SlotState::Idle), std::memory_order_release);
-    if (policy_.activation != config::Activation::OnDemand || spec_.ready != config::Ready{}) ready_.reset();
+    if (spec_.exec.activation != config::Activation::OnDemand || spec_.ready != config::Ready{}) ready_.reset();
     return spawned;
 }
 
@@ -300,9 +306,9 @@ Status Service::prepare_sockets()
     if (is_forwarded()) return {};
     waiting_at_start_ = waiting_callers();
     for (const net::SocketPtr& socket : sockets_) {  // the open file is shared: the last program may have changed it
-        const bool others_run = policy_.activation == config::Activation::Always && socket.use_count() > 1;
+        const bool others_run = spec_.exec.activation == config::Activation::Always && socket.use_count() > 1;
         if (std::exchange(socket->was_given, true) && others_run) continue;
-        if (auto set = context_.sockets.set_nonblocking(socket->fd.get(), socket->options.nonblock); !set) return set;
+        if (auto set = context_.sockets.set_nonblocking(socket->fd.get(), socket->options->nonblock); !set) return set;
     }
     return {};
 }
@@ -333,15 +339,15 @@ void Service::on_exit(const ChildExit& exit)
     if (is_forwarded()) {
         progress = answered_;
         demand = !answered_ || waiting_callers() > 0;  // somebody had asked for it
-    } else if (policy_.activation == config::Activation::OnDemand) {
+    } else if (spec_.exec.activation == config::Activation::OnDemand) {
         for (const net::SocketPtr& socket : sockets_) {
-            const std::string told = context_.sockets.repair(socket->fd.get(), socket->endpoint, socket->options);
+            const std::string told = context_.sockets.repair(socket->fd.get(), socket->endpoint, *socket->options);
             if (!told.empty()) log::warn("{} (pid {}) {}", spec_.namespec(), exit.pid, told);
             if (context_.sockets.is_bound_to(socket->fd.get(), socket->endpoint)) continue;
             ready_.reset();
             if (auto renewed = context_.socket_table.renew(*socket); !renewed) log::error("{}", renewed.error().message);
         }
-        if (spec_.policy.flush_pending) flush_pending();
+        if (spec_.policy->flush_pending) flush_pending();
         const int waiting = waiting_callers();
         demand = waiting > 0;
         progress = took_callers(waiting);

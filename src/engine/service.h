@@ -76,8 +76,8 @@ public:
     void apply(config::ServiceSpec spec, std::vector<net::SocketPtr> sockets);
     /// The addresses a spec wants, each once.
     static std::vector<sys::Endpoint> socket_plan(const config::ServiceSpec& spec, const Surroundings& surroundings);
-    static sys::SocketOptions socket_options(const config::ServiceSpec& spec, const sys::Endpoint& endpoint, const Surroundings& surroundings);
-    bool can_stop() const { return stop_acts(policy_, state_); }   ///< would stop() change anything?
+    static Shared<sys::SocketOptions> socket_options(const config::ServiceSpec& spec, const sys::Endpoint& endpoint, const Surroundings& surroundings);
+    bool can_stop() const { return stop_acts(policy(), state_); }   ///< would stop() change anything?
     bool holds_sockets() const;   ///< are they meant to be open now?
 
     /// Called after each change of state until it returns true.
@@ -89,6 +89,7 @@ private:
     friend class Handlers;
     friend class Notices;
     friend class Hooks;
+    Policy policy() const;   ///< what the decisions need of the spec
     void hand(const Event& event);
     void enter(State state);
     void perform(const Action& action);
@@ -143,7 +144,6 @@ private:
 
     Context& context_;
     config::ServiceSpec spec_;
-    Policy policy_;
     std::uint32_t slot_;
     State state_ = Stopped{};
     SupervisorState announced_ = SupervisorState::Stopped, before_ = SupervisorState::Stopped;

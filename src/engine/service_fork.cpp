@@ -33,7 +33,7 @@ Result<pid_t> Service::find_successor()
     search.uid = spec_.exec.uid;
     search.invocation = invocation_id();
     search.is_known = [this](pid_t pid) { return context_.pids.oldest(pid, context_.table).has_value(); };
-    return spec_.ready.pid_file.empty() ? guess_successor(search) : read_pid_file(search, spec_.ready.pid_file);
+    return spec_.ready->pid_file.empty() ? guess_successor(search) : read_pid_file(search, spec_.ready->pid_file);
 }
 
 /// The first process of a program that goes into the background has ended as it should. False: it has not, or nobody
@@ -43,9 +43,9 @@ bool Service::goes_on_after(const ChildExit& exit)
     const auto* running = std::get_if<Running>(&state_);
     const bool settling = running != nullptr && context_.loop.now() - running->since < kSettling;
     const bool awaits = std::holds_alternative<Starting>(state_);
-    if (spec_.ready.when != config::ReadyWhen::Fork || exit.code != CLD_EXITED || exit.status != 0 || !(awaits || running != nullptr))
+    if (spec_.ready->when != config::ReadyWhen::Fork || exit.code != CLD_EXITED || exit.status != 0 || !(awaits || running != nullptr))
         return false;
-    const bool by_file = !spec_.ready.pid_file.empty();
+    const bool by_file = !spec_.ready->pid_file.empty();
     if (running != nullptr && !by_file && !settling) return false;
     auto successor = find_successor();
     if (!successor && !(awaits && by_file)) {

@@ -86,7 +86,7 @@ void Service::recover()
     state_ = read_state(slot, slot.child.pid);
     before_ = announced_ = supervisor_state();
     if (context_.resumed) context_.resumed(*this);
-    if (std::holds_alternative<Stopped>(state_) && slot.started_wall == 0 && slot.stopped_wall == 0 && spec_.policy.autostart)
+    if (std::holds_alternative<Stopped>(state_) && slot.started_wall == 0 && slot.stopped_wall == 0 && spec_.policy->autostart)
         return start();  // the former engine ended before this service's turn came
     if (holds_sockets() && !spec_.sockets.endpoints.empty()) perform(OpenSockets{});
     take_over_process();
@@ -106,10 +106,10 @@ void Service::take_over_process()
         context_.pids.add(pid, slot_);
         if (auto pidfd = context_.processes.open(pid)) pidfd_ = std::move(*pidfd);
         if (std::holds_alternative<Spawning>(state_)) hand(Adopted{now, pid, from_nanoseconds(slot.started_boot)});
-        for (const Action& action : resume(policy_, state_, now)) perform(action);
+        for (const Action& action : resume(policy(), state_, now)) perform(action);
         notices_->resume();
         watch_stranger();
-        if (policy_.activation == config::Activation::OnDemand) watch_idle();
+        if (spec_.exec.activation == config::Activation::OnDemand) watch_idle();
     } else if (slot.exit_pending != 0) {
         // Its end was written down, and the engine died before drawing the consequences; it may not have noted the beginning.
         if (std::holds_alternative<Spawning>(state_) && pid > 0) hand(Adopted{now, pid, from_nanoseconds(slot.started_boot)});
@@ -122,7 +122,7 @@ void Service::take_over_process()
         // The table says there is a process and nobody knows which: it ended unseen.
         on_exit({0, pid, 0, 0});
     } else {
-        for (const Action& action : resume(policy_, state_, now)) perform(action);
+        for (const Action& action : resume(policy(), state_, now)) perform(action);
         notices_->resume();
         if (std::holds_alternative<Starting>(state_)) await_successor({});
     }
@@ -132,16 +132,15 @@ void Service::take_over_process()
 void Service::apply(config::ServiceSpec spec, std::vector<net::SocketPtr> sockets)
 {
     const config::ServiceSpec before = std::exchange(spec_, std::move(spec));
-    policy_ = make_policy(spec_);
     ready_.reset();
     handlers_->forget_plans();
     if (!before.broken.empty() && spec_.broken.empty()) {
         enter(Stopped{});
-        if (spec_.policy.autostart) start();
+        if (spec_.policy->autostart) start();
         return;
     }
     if (before.output != spec_.output || before.exec.redirect_stderr != spec_.exec.redirect_stderr) {
-        const auto piped = [](const config::ServiceSpec& s) { return std::pair(s.output.out.is_piped(), s.output.err.is_piped()); };
+        const auto piped = [](const config::ServiceSpec& s) { return std::pair(s.output->out.is_piped(), s.output->err.is_piped()); };
         if (auto fitted = streams_.fit(spec_, piped(before) == piped(spec_)); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
         if (piped(before) != piped(spec_)) restart();
     }
@@ -159,9 +158,9 @@ void Service::apply(config::ServiceSpec spec, std::vector<net::SocketPtr> socket
     if (before.sockets.standing && !holds_sockets()) close_sockets();
     if (before.exec.activation != spec_.exec.activation) change_activation();
     else if (!is_per_connection() && (before.exec != spec_.exec || before.ready != spec_.ready || (other_sockets && !is_forwarded()) || was_forwarded != is_forwarded() || before.listener.has_value() != spec_.listener.has_value())) restart();
-    if (before.policy.idle_time != spec_.policy.idle_time) {
+    if (before.policy->idle_time != spec_.policy->idle_time) {
         idle_timer_.reset();
-        if (policy_.activation == config::Activation::OnDemand) watch_idle();
+        if (spec_.exec.activation == config::Activation::OnDemand) watch_idle();
     }
 }
 
@@ -175,7 +174,7 @@ void Service::change_activation()
         state_ = Stopped{};
         return start();
     }
-    if (policy_.activation == config::Activation::Always) return restart();
+    if (spec_.exec.activation == config::Activation::Always) return restart();
     state_ = Running{*live_pid(state_), context_.loop.now()};
     hand(Idle{context_.loop.now()});
 }
@@ -193,7 +192,7 @@ std::string describe(const ExitStatus& status)
 std::string Service::failure(Cause cause) const
 {
     switch (cause) {
-        case Cause::StartTimeout: return fmt::format("was not ready within {} (start_timeout)", format_duration(policy_.start_timeout));
+        case Cause::StartTimeout: return fmt::format("was not ready within {} (start_timeout)", format_duration(spec_.policy->start_timeout));
         case Cause::Protocol: return "closed its readiness descriptor without a newline";
         case Cause::RunTimeout: return "ran longer than run_time_max";
         case Cause::Watchdog: return "gave no sign of life in time (watchdog)";
@@ -212,7 +211,7 @@ void Service::log_note(const Note& note)
         case Note::Kind::SpawnError: log::info("spawnerr: {}", reason()); break;
         case Note::Kind::EnteredRunning:
             log::info("success: {} entered RUNNING state, process has stayed up for > than {} seconds (startsecs)", name,
-                      std::chrono::duration_cast<std::chrono::seconds>(policy_.start_time).count());
+                      std::chrono::duration_cast<std::chrono::seconds>(spec_.policy->start_time).count());
             break;
         case Note::Kind::Exited:
             if (!note.expected && reason().empty()) place().set_reason(fmt::format("Bad exit code {}", note.status.exit_code()));

@@ -24,10 +24,10 @@ std::vector<sys::Endpoint> Service::socket_plan(const config::ServiceSpec& spec,
 }
 
 /// Connections are passed on by our own helper, and taken from nobody else.
-sys::SocketOptions Service::socket_options(const config::ServiceSpec& spec, const sys::Endpoint& endpoint, const Surroundings& surroundings)
+Shared<sys::SocketOptions> Service::socket_options(const config::ServiceSpec& spec, const sys::Endpoint& endpoint, const Surroundings& surroundings)
 {
-    sys::SocketOptions options = spec.sockets.options_of(endpoint);
-    if (endpoint.type != sys::SocketType::Passed) return options;
+    if (endpoint.type != sys::SocketType::Passed) return spec.sockets.options_of(endpoint);
+    sys::SocketOptions options = *spec.sockets.options_of(endpoint);
     options.mode = 0600;
     options.dir_mode = 0755;
     options.owner = surroundings.helper_user ? std::optional(surroundings.helper_user->uid) : std::nullopt;
@@ -166,9 +166,9 @@ bool Service::took_callers(int waiting)
 
 void Service::watch_idle()
 {
-    if (!spec_.policy.idle_time || !live_pid(state_)) return;
+    if (!spec_.policy->idle_time || !live_pid(state_)) return;
     busy_ = context_.loop.now();
-    const Duration step = std::clamp<Duration>(*spec_.policy.idle_time / 4, std::chrono::milliseconds(10), std::chrono::seconds(5));
+    const Duration step = std::clamp<Duration>(*spec_.policy->idle_time / 4, std::chrono::milliseconds(10), std::chrono::seconds(5));
     idle_timer_ = context_.loop.every(step, spec_.namespec() + " idle", [this] { check_idle(); });
 }
 
@@ -178,7 +178,7 @@ void Service::check_idle()
     int connections = waiting_callers();
     if (is_forwarded()) {
         if (connections > 0 || forwarded_ > 0) busy_ = now;
-        else if (now - busy_ >= *spec_.policy.idle_time && context_.fronts != nullptr) context_.fronts->pause(spec_.namespec());
+        else if (now - busy_ >= *spec_.policy->idle_time && context_.fronts != nullptr) context_.fronts->pause(spec_.namespec());
         return;
     }
     for (const net::SocketPtr& socket : sockets_) {
@@ -186,7 +186,7 @@ void Service::check_idle()
         connections += counted ? *counted : 1;  // when the kernel does not tell, nobody is stopped
     }
     if (connections > 0) busy_ = now;
-    else if (now - busy_ >= *spec_.policy.idle_time) hand(Idle{now});
+    else if (now - busy_ >= *spec_.policy->idle_time) hand(Idle{now});
 }
 
 // ---- forwarded callers --------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ void Service::on_demand()
 void Service::on_answered()
 {
     answered_ = true;
-    if (spec_.ready.when == config::ReadyWhen::Connect) hand(BecameReady{context_.loop.now()});
+    if (spec_.ready->when == config::ReadyWhen::Connect) hand(BecameReady{context_.loop.now()});
 }
 
 void Service::on_paused(std::int64_t connections)

@@ -53,8 +53,8 @@ bool ServiceStreams::wants(const config::LogSink& sink, const config::ServiceSpe
 
 Status ServiceStreams::fit(const config::ServiceSpec& spec, bool live)
 {
-    const bool has_out = wants(spec.output.out, spec, 'o', live);
-    const bool has_err = !spec.exec.redirect_stderr && wants(spec.output.err, spec, 'e', live);
+    const bool has_out = wants(spec.output->out, spec, 'o', live);
+    const bool has_err = !spec.exec.redirect_stderr && wants(spec.output->err, spec, 'e', live);
     const bool had_out = static_cast<bool>(out_), had_err = static_cast<bool>(err_);
     const std::string out_key = sink_key('o');
     listener_ = spec.listener.has_value();
@@ -62,7 +62,7 @@ Status ServiceStreams::fit(const config::ServiceSpec& spec, bool live)
     if (fitted) fitted = fit_one(out_, has_out, 'o', kOutputPipe);
     if (fitted) fitted = fit_one(err_, has_err, 'e', kOutputPipe);
     const bool had_connections = static_cast<bool>(connections_);
-    if (fitted) fitted = fit_one(connections_, spec.output.connections.to.is_piped(), 'c', kConnectionPipe);
+    if (fitted) fitted = fit_one(connections_, spec.output->connections->to.is_piped(), 'c', kConnectionPipe);
     if (had_connections && !connections_) context_.sinks.drop(sink_key('c'));
     if (had_out && (!out_ || sink_key('o') != out_key)) context_.sinks.drop(out_key);
     if (had_err && !err_) context_.sinks.drop(sink_key('e'));
@@ -72,9 +72,9 @@ Status ServiceStreams::fit(const config::ServiceSpec& spec, bool live)
 
 void ServiceStreams::tell_sinks(const config::ServiceSpec& spec) const
 {
-    if (out_) context_.sinks.set(sink_key('o'), spec.output.out, spec, out_.get());
-    if (err_) context_.sinks.set(sink_key('e'), spec.output.err, spec, err_.get());
-    if (connections_) context_.sinks.set(sink_key('c'), spec.output.connections.to, spec, connections_.get());
+    if (out_) context_.sinks.set(sink_key('o'), spec.output->out, spec, out_.get());
+    if (err_) context_.sinks.set(sink_key('e'), spec.output->err, spec, err_.get());
+    if (connections_) context_.sinks.set(sink_key('c'), spec.output->connections->to, spec, connections_.get());
 }
 
 /// Our own end of the pipe, so the scribe writes the file and a hanging disk holds nobody up.
@@ -107,8 +107,8 @@ std::vector<std::string> ServiceStreams::tell_end(const config::ServiceSpec& spe
 {
     const auto tells = [](const config::LogSink& sink) { return (sink.capture_maxbytes > 0 || sink.events_enabled) && !sink.listener; };
     std::vector<std::string> keys;
-    if (out_ && tells(spec.output.out)) keys.push_back(sink_key('o'));
-    if (err_ && tells(spec.output.err)) keys.push_back(sink_key('e'));
+    if (out_ && tells(spec.output->out)) keys.push_back(sink_key('o'));
+    if (err_ && tells(spec.output->err)) keys.push_back(sink_key('e'));
     for (const std::string& key : keys) context_.sinks.ended(key);
     return keys;
 }
@@ -126,7 +126,7 @@ Status ServiceStreams::renew(const config::ServiceSpec& spec)
     if (out_) context_.sinks.drop(sink_key('o'));
     out_ = std::move(*made);
     context_.keeper.hold(key('o'), net::Held::Pipe, out_.get());
-    context_.sinks.set(sink_key('o'), spec.output.out, spec, out_.get());
+    context_.sinks.set(sink_key('o'), spec.output->out, spec, out_.get());
     return {};
 }
 

@@ -42,7 +42,7 @@ const SocketTable::Received* SocketTable::received(const sys::Endpoint& endpoint
     return nullptr;
 }
 
-Result<SocketPtr> SocketTable::adopt(const Received& received, const sys::Endpoint& endpoint, const sys::SocketOptions& options)
+Result<SocketPtr> SocketTable::adopt(const Received& received, const sys::Endpoint& endpoint, const Shared<sys::SocketOptions>& options)
 {
     sys::UniqueFd fd(::fcntl(received.fd.get(), F_DUPFD_CLOEXEC, 0));
     if (!fd) return fail_errno("taking " + endpoint.text(), errno);
@@ -60,13 +60,13 @@ Result<SocketPtr> SocketTable::adopt(const Received& received, const sys::Endpoi
     return socket;
 }
 
-Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const sys::SocketOptions& options)
+Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const Shared<sys::SocketOptions>& options)
 {
     std::string key = key_of(endpoint);
     if (const auto known = held_.find(key); known != held_.end()) {
         if (SocketPtr socket = known->second.lock()) {
             if (socket->options != options) {
-                auto adjusted = socket->is_received ? Status{} : sockets_.adjust(socket->fd.get(), endpoint, options);
+                auto adjusted = socket->is_received ? Status{} : sockets_.adjust(socket->fd.get(), endpoint, *options);
                 if (!adjusted)
                     return wrap(adjusted, "changing options");
                 socket->options = options;
@@ -82,7 +82,7 @@ Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const sy
     }
     const bool is_new = !fd;
     if (is_new) {
-        auto opened = sockets_.listen(endpoint, options);
+        auto opened = sockets_.listen(endpoint, *options);
         if (!opened) return tl::unexpected(std::move(opened).error());
         fd = std::move(*opened);
         log::info("Creating socket {}", url(endpoint));
@@ -95,7 +95,7 @@ Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const sy
 
 Status SocketTable::renew(HeldSocket& socket)
 {
-    auto opened = sockets_.listen(socket.endpoint, socket.options);
+    auto opened = sockets_.listen(socket.endpoint, *socket.options);
     if (!opened) return wrap(opened, "opening a socket again");
     socket.fd = std::move(*opened);
     keeper_.hold(socket.key, Held::Listener, socket.fd.get());
@@ -113,7 +113,7 @@ void SocketTable::release(HeldSocket* socket)
 {
     if (!socket->is_received) {
         log::info("Closing socket {}", url(socket->endpoint));
-        sockets_.remove_path(socket->fd.get(), socket->endpoint, socket->options);
+        sockets_.remove_path(socket->fd.get(), socket->endpoint, *socket->options);
         keeper_.drop(socket->key);
     }
     if (const auto known = held_.find(socket->key); known != held_.end() && known->second.expired()) held_.erase(known);

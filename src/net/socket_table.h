@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/shared.h"
 #include "net/keeper.h"
 #include "sys/endpoint.h"
 #include "sys/fd.h"
@@ -16,7 +17,7 @@ namespace xsv::net {
 /// callers in the backlog, so a restart is a pause for them and not a refusal.
 struct HeldSocket {
     sys::Endpoint endpoint;
-    sys::SocketOptions options;
+    Shared<sys::SocketOptions> options;
     sys::UniqueFd fd;
     std::string key;         ///< "socket " + endpoint text: its name at the guardian
     bool was_given = false;  ///< programs may have it: with O_NONBLOCK as its users want it
@@ -36,7 +37,7 @@ public:
     /// long as the daemon runs: only the parent could open it again.
     void receive(std::string name, sys::UniqueFd fd);
     /// The open socket of that address, or a new one. Options that the kernel can change in place are applied.
-    Result<SocketPtr> take_hold(const sys::Endpoint& endpoint, const sys::SocketOptions& options);
+    Result<SocketPtr> take_hold(const sys::Endpoint& endpoint, const Shared<sys::SocketOptions>& options);
     /// A program has ruined the socket beyond repair: another one takes its place, here and at the guardian.
     Status renew(HeldSocket& socket);
     /// Is it open now (held by somebody, or inherited and not yet claimed)?
@@ -54,7 +55,7 @@ private:
 
     void release(HeldSocket* socket);
     const Received* received(const sys::Endpoint& endpoint) const;
-    Result<SocketPtr> adopt(const Received& received, const sys::Endpoint& endpoint, const sys::SocketOptions& options);
+    Result<SocketPtr> adopt(const Received& received, const sys::Endpoint& endpoint, const Shared<sys::SocketOptions>& options);
 
     sys::Sockets& sockets_;
     Keeper& keeper_;

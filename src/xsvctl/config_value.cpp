@@ -99,12 +99,12 @@ void add_life(Value::Struct& members, const config::ServiceSpec& spec)
 {
     static constexpr const char* kAccesses[] = {"none", "main", "exec", "all"};
     static constexpr const char* kPreserves[] = {"no", "restart", "yes"};
-    const config::Ready& ready = spec.ready;
-    const config::Restarts& restarts = spec.restarts;
-    const config::Hooks& hooks = spec.hooks;
+    const config::Ready& ready = *spec.ready;
+    const config::Restarts& restarts = *spec.restarts;
+    const config::Hooks& hooks = *spec.hooks;
     const auto add = [&members](const char* name, Value value) { members.emplace_back(name, std::move(value)); };
     add("ready", ready.text());
-    add("start_timeout", to_seconds(spec.policy.start_timeout));
+    add("start_timeout", to_seconds(spec.policy->start_timeout));
     add("pid_file", ready.pid_file);
     add("remain_after_exit", restarts.remain_after_exit);
     add("notify_access", kAccesses[static_cast<int>(ready.access)]);
@@ -140,7 +140,7 @@ void add_callers(Value::Struct& members, const config::ServiceSpec& spec)
     static constexpr const char* kLogs[] = {"none", "end", "both"};
     static constexpr const char* kAccepts[] = {"auto", "child", "engine"};
     static constexpr const char* kProtocols[] = {"", "v1", "v2"};
-    const config::Policy& policy = spec.policy;
+    const config::Policy& policy = *spec.policy;
     const config::Rate& rate = policy.max_rate;
     const auto add = [&members](const char* name, Value value) { members.emplace_back(name, std::move(value)); };
     add("socket_pass", kPasses[static_cast<int>(spec.exec.socket_pass)]);
@@ -170,7 +170,7 @@ Value program_value(const config::ServiceSpec& spec)
                                                 "on_failure", "on_abnormal", "on_abort", "on_watchdog"};
     static constexpr const char* kActivations[] = {"always", "on_demand", "per_connection"};
     const config::Exec& exec = spec.exec;
-    const config::Policy& policy = spec.policy;
+    const config::Policy& policy = *spec.policy;
     Value::Array sockets;
     for (const auto& endpoint : spec.sockets.endpoints) sockets.emplace_back(endpoint.text());
     Value::Struct members{
@@ -193,14 +193,14 @@ Value program_value(const config::ServiceSpec& spec)
         {"startsecs", to_seconds(policy.start_time)},
         {"startretries", policy.start_retries},
         {"autorestart", kRestarts[static_cast<int>(policy.autorestart)]},
-        {"exitcodes", ways(policy.exit_codes, spec.restarts.exit_signals)},
+        {"exitcodes", ways(policy.exit_codes, spec.restarts->exit_signals)},
         {"stopsignal", policy.stop_signal},
         {"stopwaitsecs", to_seconds(policy.stop_time)},
         {"stopasgroup", policy.stop_as_group},
         {"killasgroup", policy.kill_as_group},
     };
-    add_stream(members, "stdout", spec.output.out);
-    add_stream(members, "stderr", spec.output.err);
+    add_stream(members, "stdout", spec.output->out);
+    add_stream(members, "stderr", spec.output->err);
     add_life(members, spec);
     add_callers(members, spec);
     return members;

@@ -54,7 +54,7 @@ inline ServiceBuilder service(const std::string& name)
     ServiceBuilder builder;
     builder.spec.name = builder.spec.group = builder.spec.program = name;
     builder.spec.exec.command = "/bin/true";
-    builder.spec.output.out.kind = builder.spec.output.err.kind = config::LogSink::Kind::None;
+    builder.spec.output.change().out.kind = builder.spec.output.change().err.kind = config::LogSink::Kind::None;
     return builder;
 }
 
@@ -154,7 +154,7 @@ private:
             const auto same = [&](const config::GroupSpec& group) { return group.name == builder.spec.group; };
             auto group = std::find_if(config.groups.begin(), config.groups.end(), same);
             if (group == config.groups.end()) {
-                config.groups.push_back({builder.spec.group, builder.spec.policy.priority, false, {}});
+                config.groups.push_back({builder.spec.group, builder.spec.policy->priority, false, {}});
                 group = std::prev(config.groups.end());
             }
             group->services.push_back(std::move(builder.spec));

@@ -16,7 +16,7 @@ const std::string kStart = "[program:p]\ncommand=/bin/cat\nsocket=tcp:1\nactivat
 TEST_CASE("where lines about connections go", "[config][load]")
 {
     const auto to = [](const std::string& value) {
-        return first(load_text(kStart + "connection_log_to=" + value + "\n")).output.connections.to;
+        return first(load_text(kStart + "connection_log_to=" + value + "\n")).output->connections->to;
     };
     CHECK_FALSE(to("daemon").is_piped());
     CHECK(to("syslog").syslog_priority == (LOG_DAEMON | LOG_INFO));
@@ -31,7 +31,7 @@ TEST_CASE("where lines about connections go", "[config][load]")
 TEST_CASE("what is told about connections in xinetd's words", "[config][load]")
 {
     const ConnectionLines lines =
-        first(load_text(kStart + "connection_log_format=xinetd\nconnection_log_success=PID, host\nconnection_log_failure=attempt\n")).output.connections;
+        *first(load_text(kStart + "connection_log_format=xinetd\nconnection_log_success=PID, host\nconnection_log_failure=attempt\n")).output->connections;
     CHECK(lines.format == LogFormat::Xinetd);
     CHECK(lines.success == (kLogPid | kLogHost));
     CHECK(lines.failure == kLogAttempt);

@@ -64,7 +64,7 @@ TEST_CASE("what reads the same is no change", "[config][diff]")   // B27
     CHECK(changes("exitcodes=0,0", base) == "policy");
 
     Config running = parsed(base);
-    running.groups[0].services[0].output.out.path = "/tmp/a-stdout---x.log";  // the name an AUTO log was given
+    running.groups[0].services[0].output.change().out.path = "/tmp/a-stdout---x.log";  // the name an AUTO log was given
     CHECK(diff(running, parsed(base)).empty());
     CHECK(diff_groups(running.groups, parsed(base).groups).changed.empty());
     CHECK_FALSE(diff(running, parsed(base + "stdout_logfile=/tmp/a-stdout---x.log\n")).empty());

@@ -32,10 +32,10 @@ TEST_CASE("an fcgi-program is always on and has one socket as its stdin", "[conf
         CHECK_FALSE(spec.sockets.follow_state());
         REQUIRE(spec.sockets.endpoints.size() == 1);
         CHECK(spec.sockets.endpoints[0].text() == "unix:/etc/php.sock");
-        CHECK(spec.sockets.options.mode == 0660);
-        CHECK(spec.sockets.options.owner == uid_t{500});
-        CHECK(spec.sockets.options.group == gid_t{50});
-        CHECK(spec.sockets.options.backlog == 77);
+        CHECK(spec.sockets.options->mode == 0660);
+        CHECK(spec.sockets.options->owner == uid_t{500});
+        CHECK(spec.sockets.options->group == gid_t{50});
+        CHECK(spec.sockets.options->backlog == 77);
     }
     CHECK(*decode(encode(loaded.config)) == loaded.config);
 }
@@ -43,9 +43,9 @@ TEST_CASE("an fcgi-program is always on and has one socket as its stdin", "[conf
 TEST_CASE("an fcgi socket belongs to the program's user unless it says otherwise", "[config][fcgi]")
 {
     const Loaded loaded = load_text(kRun + "socket=unix:///run/f.sock\nuser=www\n");
-    CHECK(first(loaded).sockets.options.owner == uid_t{33});
-    CHECK(first(loaded).sockets.options.group == gid_t{33});
-    CHECK(first(loaded).sockets.options.mode == 0700);
+    CHECK(first(loaded).sockets.options->owner == uid_t{33});
+    CHECK(first(loaded).sockets.options->group == gid_t{33});
+    CHECK(first(loaded).sockets.options->mode == 0700);
 }
 
 TEST_CASE("mistakes in an fcgi-program name their line and what was expected", "[config][fcgi]")

@@ -98,8 +98,8 @@ TEST_CASE("an entry of inetd.conf is loaded like a section", "[config][inetd]")
     CHECK(spec.exec.groups == std::vector<gid_t>{50, 700});
     CHECK(spec.exec.socket_pass == SocketPass::StdioAll);
     CHECK(spec.sockets.endpoints.at(0).text() == "tcp:127.0.0.1:2000");
-    CHECK(spec.policy.max_instances == 3);
-    CHECK(spec.policy.max_rate.count == 256);
+    CHECK(spec.policy->max_instances == 3);
+    CHECK(spec.policy->max_rate.count == 256);
     CHECK(loaded.included == Lines{kFile});
 }
 

@@ -52,13 +52,13 @@ TEST_CASE("an event listener is an always-on program in a group of its own that 
     CHECK(group.priority == -1);
     REQUIRE(group.services.size() == 1);
     const ServiceSpec& spec = group.services.front();
-    CHECK(spec.policy.priority == 999);
+    CHECK(spec.policy->priority == 999);
     REQUIRE(spec.listener);
     CHECK(spec.listener->events == std::vector<std::string>{"PROCESS_STATE", "TICK_60"});
     CHECK(spec.listener->buffer_size == 1000);
-    CHECK(spec.output.out.listener);
-    CHECK_FALSE(spec.output.err.listener);
-    CHECK(spec.output.out.is_piped());
+    CHECK(spec.output->out.listener);
+    CHECK_FALSE(spec.output->err.listener);
+    CHECK(spec.output->out.is_piped());
 }
 
 TEST_CASE("a listener has a pipe for its answers whatever its log is, and a pool has as many as numprocs says", "[config][listener]")
@@ -70,9 +70,9 @@ TEST_CASE("a listener has a pipe for its answers whatever its log is, and a pool
     CHECK(config.groups[0].priority == 5);
     REQUIRE(config.groups[0].services.size() == 3);
     for (const ServiceSpec& spec : config.groups[0].services) {
-        CHECK(spec.output.out.is_piped());
+        CHECK(spec.output->out.is_piped());
         CHECK(spec.listener->buffer_size == 7);
-        CHECK(spec.policy.priority == 5);
+        CHECK(spec.policy->priority == 5);
     }
 }
 

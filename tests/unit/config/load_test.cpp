@@ -135,20 +135,20 @@ argv0=w
     CHECK(s.exec.gid == 33);
     CHECK(s.exec.nice == -5);
     CHECK(s.exec.limits.size() == 1);
-    CHECK(s.output.out.path == "/etc/6.log");
-    CHECK(s.output.out.maxbytes == 2048);
-    CHECK(s.output.out.backups == 1);
-    CHECK(s.output.out.capture_maxbytes == 1 << 20);
-    CHECK((s.output.out.events_enabled && s.output.out.syslog && s.output.strip_ansi));
-    CHECK(s.output.err.kind == LogSink::Kind::None);
-    CHECK(s.policy.start_time == 500ms);
-    CHECK(s.policy.stop_time == 2min);
-    CHECK((s.policy.start_retries == 9 && s.policy.start_retries_set));
-    CHECK(s.policy.exit_codes == std::vector<int>{0, 2});
-    CHECK(s.policy.stop_signal == 3);
-    CHECK((s.policy.stop_as_group && s.policy.kill_as_group));
-    CHECK(s.policy.autorestart == Autorestart::Always);
-    CHECK_FALSE(s.policy.autostart);
+    CHECK(s.output->out.path == "/etc/6.log");
+    CHECK(s.output->out.maxbytes == 2048);
+    CHECK(s.output->out.backups == 1);
+    CHECK(s.output->out.capture_maxbytes == 1 << 20);
+    CHECK((s.output->out.events_enabled && s.output->out.syslog && s.output->strip_ansi));
+    CHECK(s.output->err.kind == LogSink::Kind::None);
+    CHECK(s.policy->start_time == 500ms);
+    CHECK(s.policy->stop_time == 2min);
+    CHECK((s.policy->start_retries == 9 && s.policy->start_retries_set));
+    CHECK(s.policy->exit_codes == std::vector<int>{0, 2});
+    CHECK(s.policy->stop_signal == 3);
+    CHECK((s.policy->stop_as_group && s.policy->kill_as_group));
+    CHECK(s.policy->autorestart == Autorestart::Always);
+    CHECK_FALSE(s.policy->autostart);
 }
 
 TEST_CASE("a socket makes a program wait for its callers", "[config][load]")
@@ -174,16 +174,16 @@ fdstore_max=0
     REQUIRE(p.sockets.endpoints.size() == 3);
     CHECK(p.sockets.endpoints[1].name == "web");
     CHECK(p.sockets.endpoints[2].type == sys::SocketType::Datagram);
-    CHECK(p.sockets.options.mode == 0666);
-    CHECK(p.sockets.options.backlog == 10);
-    CHECK(p.sockets.options.nodelay);
-    CHECK(p.sockets.options.owner == 500);
-    CHECK(p.sockets.options.group == 501);
+    CHECK(p.sockets.options->mode == 0666);
+    CHECK(p.sockets.options->backlog == 10);
+    CHECK(p.sockets.options->nodelay);
+    CHECK(p.sockets.options->owner == 500);
+    CHECK(p.sockets.options->group == 501);
     CHECK(p.exec.activation == Activation::OnDemand);
     CHECK(p.exec.socket_pass == SocketPass::ListenFds);
-    CHECK(p.policy.idle_time == 5min);
-    CHECK(p.policy.fatal_retry == 1h);
-    CHECK_FALSE(p.policy.start_retries_set);
+    CHECK(p.policy->idle_time == 5min);
+    CHECK(p.policy->fatal_retry == 1h);
+    CHECK_FALSE(p.policy->start_retries_set);
     CHECK(first(load_text("[program:p]\n" + kRun + "socket=tcp:1\nactivation=always\n")).exec.activation ==
           Activation::Always);
 }
@@ -209,18 +209,18 @@ accept=engine
     CHECK(messages(loaded.warnings) == Lines{});
     const ServiceSpec& p = first(loaded);
     CHECK(p.exec.socket_pass == SocketPass::Stdio);
-    CHECK(p.policy.max_rate.count == 50);
-    CHECK(p.policy.allow.size() == 3);
-    CHECK(p.policy.deny.size() == 1);
-    CHECK(p.policy.access_order == sys::AccessOrder::DenyFirst);
-    CHECK(p.sockets.options.allow.empty());   // the child asks, and has a word for who is refused
-    CHECK(p.policy.greeting == Lines{"/folder/hello.txt", "/etc/motd"});
+    CHECK(p.policy->max_rate.count == 50);
+    CHECK(p.policy->allow.size() == 3);
+    CHECK(p.policy->deny.size() == 1);
+    CHECK(p.policy->access_order == sys::AccessOrder::DenyFirst);
+    CHECK(p.sockets.options->allow.empty());   // the child asks, and has a word for who is refused
+    CHECK(p.policy->greeting == Lines{"/folder/hello.txt", "/etc/motd"});
 }
 
 TEST_CASE("with max_rate the queue is as long as callers can be expected to wait", "[config][load]")
 {
     const auto backlog = [](const std::string& keys) {
-        return first(load_text("[program:p]\n" + kRun + "socket=tcp:1\nactivation=per_connection\n" + keys)).sockets.options.backlog;
+        return first(load_text("[program:p]\n" + kRun + "socket=tcp:1\nactivation=per_connection\n" + keys)).sockets.options->backlog;
     };
     CHECK(backlog("") == 0);
     CHECK(backlog("max_rate=50/1s\n") == 200);
@@ -238,8 +238,8 @@ TEST_CASE("the kernel keeps the address rules of a program that accepts its call
         CHECK(messages(loaded.mistakes) == Lines{});
         CHECK(messages(loaded.warnings) ==
               Lines{"/etc/x.conf:7: [program:p] max_per_source: has an effect with activation = per_connection only"});
-        CHECK(first(loaded).sockets.options.allow.size() == 1);
-        CHECK(first(loaded).sockets.options.deny.size() == 1);
+        CHECK(first(loaded).sockets.options->allow.size() == 1);
+        CHECK(first(loaded).sockets.options->deny.size() == 1);
     }
     CHECK(messages(load_text("[program:p]\n" + kRun + "socket=unix:/run/b.sock\nallow_from=uid:0\n").mistakes) ==
           Lines{"/etc/x.conf:4: [program:p] allow_from: cannot be kept for unix:/run/b.sock, whose callers the program accepts "
@@ -302,7 +302,7 @@ TEST_CASE("inherit_env takes yes, no or names", "[config][load]")
 TEST_CASE("log files have their keywords", "[config][load]")
 {
     const auto out = [](const std::string& value) {
-        return first(load_text("[program:p]\n" + kRun + "stdout_logfile=" + value + "\n")).output.out;
+        return first(load_text("[program:p]\n" + kRun + "stdout_logfile=" + value + "\n")).output->out;
     };
     CHECK(out("AUTO").kind == LogSink::Kind::Auto);
     for (const auto* none : {"NONE", "off", ""}) CHECK(out(none).kind == LogSink::Kind::None);
@@ -320,7 +320,7 @@ TEST_CASE("log files have their keywords", "[config][load]")
                                              "/etc/x.conf:4: [program:p] stderr_logfile: For [program:p], "
                                              "redirect_stderr=true but stderr_logfile has also been set to "
                                              "a filename, the filename has been ignored"});
-    CHECK(first(merged).output.err.kind == LogSink::Kind::None);
+    CHECK(first(merged).output->err.kind == LogSink::Kind::None);
     CHECK(messages(load_text("[program:p]\n" + kRun + "stdout_logfile_maxbytes=0\n").warnings).size() == 1);
 }
 
@@ -357,8 +357,8 @@ TEST_CASE("sections and keys of several places are merged", "[config][load]")
     CHECK(loaded.mistakes.empty());
     CHECK(loaded.warnings.empty());
     CHECK(first(loaded).exec.command == "b");
-    CHECK(first(loaded).policy.start_time == 7s);
-    CHECK(first(loaded).policy.stop_time == 1s);
+    CHECK(first(loaded).policy->start_time == 7s);
+    CHECK(first(loaded).policy->stop_time == 1s);
 }
 
 TEST_CASE("servers: inet first, then unix, in the order of the file", "[config][load]")

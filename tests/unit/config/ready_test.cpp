@@ -29,16 +29,16 @@ Lines warnings_of(const std::string& keys) { return messages(load_text("[program
 TEST_CASE("ready says how a program tells that it is", "[config][ready]")
 {
     CHECK(program("").ready == Ready{});
-    CHECK(program("ready=exec\n").ready.when == ReadyWhen::Exec);
-    CHECK(program("ready=startsecs\n").ready.when == ReadyWhen::StartSecs);
-    CHECK(program("ready=fork\npid_file=x.pid\n").ready.pid_file == "/folder/x.pid");
-    CHECK(program("ready=exit\nremain_after_exit=yes\n").restarts.remain_after_exit);
-    CHECK(program("ready=fd:5\n").ready.fd == 5);
-    CHECK(program("ready=connect:tcp:127.0.0.1:80\n").ready.connect_to->port == 80);
-    CHECK(program("ready=connect\nsocket=tcp:80\nproxy_to=tcp:127.0.0.1:81\n").ready.connect_to->port == 81);
-    CHECK(program("ready=notify\n").policy.start_timeout == 90s);
-    CHECK(program("ready=exit\n").policy.start_timeout == 0s);  // a job may take its time
-    CHECK(program("ready=exit\nstart_timeout=5\n").policy.start_timeout == 5s);
+    CHECK(program("ready=exec\n").ready->when == ReadyWhen::Exec);
+    CHECK(program("ready=startsecs\n").ready->when == ReadyWhen::StartSecs);
+    CHECK(program("ready=fork\npid_file=x.pid\n").ready->pid_file == "/folder/x.pid");
+    CHECK(program("ready=exit\nremain_after_exit=yes\n").restarts->remain_after_exit);
+    CHECK(program("ready=fd:5\n").ready->fd == 5);
+    CHECK(program("ready=connect:tcp:127.0.0.1:80\n").ready->connect_to->port == 80);
+    CHECK(program("ready=connect\nsocket=tcp:80\nproxy_to=tcp:127.0.0.1:81\n").ready->connect_to->port == 81);
+    CHECK(program("ready=notify\n").policy->start_timeout == 90s);
+    CHECK(program("ready=exit\n").policy->start_timeout == 0s);  // a job may take its time
+    CHECK(program("ready=exit\nstart_timeout=5\n").policy->start_timeout == 5s);
 
     CHECK(mistakes_of("ready=soon\n") ==
           Lines{"/etc/x.conf:3: [program:p] ready: expected exec, startsecs, notify, fd:N, connect, connect:ENDPOINT, exit or fork, "
@@ -57,11 +57,11 @@ TEST_CASE("ready says how a program tells that it is", "[config][ready]")
 
 TEST_CASE("notify_access is main where notifications are needed", "[config][ready]")
 {
-    CHECK(program("").ready.access == NotifyAccess::None);
-    CHECK(program("ready=notify\n").ready.access == NotifyAccess::Main);
-    CHECK(program("watchdog=5\n").ready.access == NotifyAccess::Main);
-    CHECK(program("fdstore_max=5\n").ready.access == NotifyAccess::Main);
-    CHECK(program("notify_access=all\n").ready.access == NotifyAccess::All);
+    CHECK(program("").ready->access == NotifyAccess::None);
+    CHECK(program("ready=notify\n").ready->access == NotifyAccess::Main);
+    CHECK(program("watchdog=5\n").ready->access == NotifyAccess::Main);
+    CHECK(program("fdstore_max=5\n").ready->access == NotifyAccess::Main);
+    CHECK(program("notify_access=all\n").ready->access == NotifyAccess::All);
     CHECK(mistakes_of("ready=notify\nnotify_access=none\n") ==
           Lines{"/etc/x.conf:4: [program:p] notify_access: ready = notify needs main, exec or all"});
     CHECK(mistakes_of("fdstore_max=129\n").size() == 1);
@@ -71,14 +71,14 @@ TEST_CASE("words for what follows an end", "[config][ready]")
 {
     const ServiceSpec spec = program("autorestart=on_abnormal\nexitcodes=0,3,SIGUSR1\nrestart_pause=500ms\nrestart_prevent=75 , SIGKILL\n"
                                      "restart_force=1\nrun_time_max=1h\nwatchdog_signal=QUIT\n");
-    CHECK(spec.policy.autorestart == Autorestart::OnAbnormal);
-    CHECK(spec.policy.exit_codes == std::vector{0, 3});
-    CHECK(spec.restarts.exit_signals == std::vector{SIGUSR1});
-    CHECK(spec.restarts.pause == 500ms);
-    CHECK(spec.restarts.prevent == ExitWays{{75}, {SIGKILL}});
-    CHECK(spec.restarts.force == ExitWays{{1}, {}});
-    CHECK(spec.restarts.run_time_max == 1h);
-    CHECK(spec.restarts.watchdog_signal == SIGQUIT);
+    CHECK(spec.policy->autorestart == Autorestart::OnAbnormal);
+    CHECK(spec.policy->exit_codes == std::vector{0, 3});
+    CHECK(spec.restarts->exit_signals == std::vector{SIGUSR1});
+    CHECK(spec.restarts->pause == 500ms);
+    CHECK(spec.restarts->prevent == ExitWays{{75}, {SIGKILL}});
+    CHECK(spec.restarts->force == ExitWays{{1}, {}});
+    CHECK(spec.restarts->run_time_max == 1h);
+    CHECK(spec.restarts->watchdog_signal == SIGQUIT);
     CHECK(mistakes_of("autorestart=on_monday\n").size() == 1);
     CHECK(mistakes_of("exitcodes=SIGNOPE\n").size() == 1);
     CHECK(mistakes_of("restart_prevent=256\n").size() == 1);

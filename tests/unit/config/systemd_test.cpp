@@ -237,11 +237,11 @@ TEST_CASE("sockets of one service keep their own options", "[config][systemd]")
     CHECK(messages(loaded.mistakes).empty());
     const Sockets& sockets = first(loaded).sockets;
     REQUIRE(sockets.endpoints.size() == 2);
-    CHECK(sockets.options_of(sockets.endpoints[0]).mode == 0666);
-    CHECK_FALSE(sockets.options_of(sockets.endpoints[0]).passcred);
-    CHECK(sockets.options_of(sockets.endpoints[1]).mode == 0600);
-    CHECK(sockets.options_of(sockets.endpoints[1]).owner == 500U);
-    CHECK(sockets.options_of(sockets.endpoints[1]).passcred);
+    CHECK(sockets.options_of(sockets.endpoints[0])->mode == 0666);
+    CHECK_FALSE(sockets.options_of(sockets.endpoints[0])->passcred);
+    CHECK(sockets.options_of(sockets.endpoints[1])->mode == 0600);
+    CHECK(sockets.options_of(sockets.endpoints[1])->owner == 500U);
+    CHECK(sockets.options_of(sockets.endpoints[1])->passcred);
 }
 
 TEST_CASE("words of socket_options may be for one socket", "[config][load]")
@@ -249,9 +249,9 @@ TEST_CASE("words of socket_options may be for one socket", "[config][load]")
     const auto loaded = load_text("[program:x]\ncommand=/bin/x\nsocket=a=tcp:80, b=tcp:81\nsocket_options=nodelay, b:keepalive=60, b:defer_accept=5s\n");
     CHECK(messages(loaded.mistakes).empty());
     const Sockets& sockets = first(loaded).sockets;
-    CHECK_FALSE(sockets.options_of(sockets.endpoints[0]).keepalive);
-    CHECK(sockets.options_of(sockets.endpoints[1]).keepalive_idle == 60);
-    CHECK(sockets.options_of(sockets.endpoints[1]).nodelay);
+    CHECK_FALSE(sockets.options_of(sockets.endpoints[0])->keepalive);
+    CHECK(sockets.options_of(sockets.endpoints[1])->keepalive_idle == 60);
+    CHECK(sockets.options_of(sockets.endpoints[1])->nodelay);
     CHECK(messages(load_text("[program:x]\ncommand=/bin/x\nsocket=tcp:80\nsocket_options=b:nodelay\n").mistakes) ==
           Lines{"/etc/x.conf:4: [program:x] socket_options: no socket is called 'b', as in socket = b=…"});
     CHECK(messages(load_text("[program:x]\ncommand=/bin/x\nsocket=b=tcp:80\nsocket_options=b:nodlay\n").mistakes).front().find("did you mean 'nodelay'?") != std::string::npos);

@@ -49,10 +49,10 @@ TEST_CASE("what a section says is what load reads", "[config][xinetd]")
     CHECK(spec.exec.socket_pass == SocketPass::StdioAll);
     CHECK(spec.exec.activation == Activation::PerConnection);
     CHECK(spec.exec.environment == Environment{{"A", "1"}, {"B", "x,y"}});
-    CHECK(spec.policy.max_instances == 4);
-    CHECK(spec.policy.overload == Overload::Refuse);
-    REQUIRE(spec.policy.allow.size() == 1);
-    CHECK(spec.policy.allow[0].text == "10.0.0.0/8");
+    CHECK(spec.policy->max_instances == 4);
+    CHECK(spec.policy->overload == Overload::Refuse);
+    REQUIRE(spec.policy->allow.size() == 1);
+    CHECK(spec.policy->allow[0].text == "10.0.0.0/8");
     REQUIRE(spec.sockets.endpoints.size() == 1);
     CHECK(spec.sockets.endpoints[0].text() == "tcp:21");
 }

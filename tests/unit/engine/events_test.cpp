@@ -18,15 +18,15 @@ ServiceBuilder listener(const std::string& name, std::vector<std::string> events
 {
     return service(name).with([&](config::ServiceSpec& spec) {
         spec.listener = config::Listener{std::move(events), buffer_size};
-        spec.output.out.listener = true;
-        spec.policy.priority = -1;
-        spec.policy.start_time = 0s;
+        spec.output.change().out.listener = true;
+        spec.policy.change().priority = -1;
+        spec.policy.change().start_time = 0s;
     });
 }
 
 ServiceBuilder quick(const std::string& name)
 {
-    return service(name).with([](config::ServiceSpec& spec) { spec.policy.start_time = 0s; });
+    return service(name).with([](config::ServiceSpec& spec) { spec.policy.change().start_time = 0s; });
 }
 
 /// What lies in a listener's stdin.
@@ -87,7 +87,7 @@ TEST_CASE("the order of a start: groups, the daemon, then states", "[events]")
 
 TEST_CASE("the life of a process in events", "[events]")
 {
-    World world({listener("ear", {"PROCESS_STATE"}), service("web").with([](config::ServiceSpec& spec) { spec.policy.start_retries = 1; })});
+    World world({listener("ear", {"PROCESS_STATE"}), service("web").with([](config::ServiceSpec& spec) { spec.policy.change().start_retries = 1; })});
     ready_and_drain(world, "ear");
     const std::string head = "processname:web groupname:web from_state:";
     world.exit(world.pid("web"));
@@ -112,7 +112,7 @@ TEST_CASE("the life of a process in events", "[events]")
 
 TEST_CASE("a stop in backoff has pid 0, an expected end says so", "[events]")
 {
-    World world({listener("ear", {"PROCESS_STATE"}), service("web"), quick("job").with([](config::ServiceSpec& spec) { spec.policy.autorestart = config::Autorestart::Never; })});
+    World world({listener("ear", {"PROCESS_STATE"}), service("web"), quick("job").with([](config::ServiceSpec& spec) { spec.policy.change().autorestart = config::Autorestart::Never; })});
     ready_and_drain(world, "ear");
     world.exit(world.pid("web"));
     world.at("web").stop();
@@ -125,7 +125,7 @@ TEST_CASE("a stop in backoff has pid 0, an expected end says so", "[events]")
 
 TEST_CASE("output becomes events where it was asked for, bytes that are no text as Python prints them", "[events]")
 {
-    World world({listener("ear", {"PROCESS_LOG", "PROCESS_COMMUNICATION"}), quick("web").with([](config::ServiceSpec& spec) { spec.output.out.events_enabled = true; })});
+    World world({listener("ear", {"PROCESS_LOG", "PROCESS_COMMUNICATION"}), quick("web").with([](config::ServiceSpec& spec) { spec.output.change().out.events_enabled = true; })});
     ready_and_drain(world, "ear");
     auto& events = world.engine().events();
     events.on_output("o:web", "one\ntwo", false);
@@ -189,7 +189,7 @@ TEST_CASE("remote events, the end of the daemon, and each pool counts for itself
 
 TEST_CASE("nothing is sent before the listener is RUNNING", "[events]")
 {
-    World world({listener("ear", {"EVENT"}).with([](config::ServiceSpec& spec) { spec.policy.start_time = 5s; })});
+    World world({listener("ear", {"EVENT"}).with([](config::ServiceSpec& spec) { spec.policy.change().start_time = 5s; })});
     says(world, "ear", "READY\n");
     CHECK(stdin_of(world, "ear").empty());
     world.loop.advance(6s);
@@ -443,10 +443,10 @@ TEST_CASE("a captured text in parts is told whole and once, wherever an engine i
 TEST_CASE("the last output of a process is told before its end", "[events][order]")
 {
     World world({listener("ear", {"PROCESS_STATE", "PROCESS_LOG", "PROCESS_COMMUNICATION"}), quick("web").with([](config::ServiceSpec& spec) {
-                     spec.output.out.kind = spec.output.err.kind = config::LogSink::Kind::File;
-                     spec.output.out.events_enabled = true;
-                     spec.output.err.capture_maxbytes = 100;
-                     spec.policy.autorestart = config::Autorestart::Always;
+                     spec.output.change().out.kind = spec.output.change().err.kind = config::LogSink::Kind::File;
+                     spec.output.change().out.events_enabled = true;
+                     spec.output.change().err.capture_maxbytes = 100;
+                     spec.policy.change().autorestart = config::Autorestart::Always;
                  })});
     ready_and_drain(world, "ear");
     auto& events = world.engine().events();
@@ -513,8 +513,8 @@ TEST_CASE("the last output of a process is told before its end", "[events][order
 TEST_CASE("a removed group's processes have ended before it is removed", "[events][order]")
 {
     World world({listener("ear", {"PROCESS_STATE_STOPPED", "PROCESS_GROUP"}), quick("web").with([](config::ServiceSpec& spec) {
-                     spec.output.out.kind = config::LogSink::Kind::File;
-                     spec.output.out.events_enabled = true;
+                     spec.output.change().out.kind = config::LogSink::Kind::File;
+                     spec.output.change().out.events_enabled = true;
                  })});
     ready_and_drain(world, "ear");
     const std::string pid = pid_text(world, "web");

@@ -68,14 +68,14 @@ TEST_CASE("an fcgi socket stays open through stop, start and crashes, and closes
 
 TEST_CASE("an fcgi-program that does not start by itself listens all the same", "[engine][fcgi]")
 {
-    World world({fcgi("php_0").with([](config::ServiceSpec& spec) { spec.policy.autostart = false; })});
+    World world({fcgi("php_0").with([](config::ServiceSpec& spec) { spec.policy.change().autostart = false; })});
     CHECK(world.state("php:php_0") == "stopped");
     CHECK(world.is_held(kAddress));
 }
 
 TEST_CASE("an fcgi-program fails to start as Supervisor's programs do", "[engine][fcgi]")
 {
-    World world({fcgi("php_0").with([](config::ServiceSpec& spec) { spec.policy.start_retries = 1; })});
+    World world({fcgi("php_0").with([](config::ServiceSpec& spec) { spec.policy.change().start_retries = 1; })});
     world.exit(world.pid("php:php_0"), 1);
     CHECK(world.state("php:php_0") == "backoff");
     world.loop.advance(1100ms);
@@ -86,7 +86,7 @@ TEST_CASE("an fcgi-program fails to start as Supervisor's programs do", "[engine
 
 TEST_CASE("an address in use is a failure to start and is tried again", "[engine][fcgi]")
 {
-    World world({fcgi("php_0").with([](config::ServiceSpec& spec) { spec.policy.autostart = false; })});
+    World world({fcgi("php_0").with([](config::ServiceSpec& spec) { spec.policy.change().autostart = false; })});
     world.engine().remove_group("php");
     world.loop.settle();
     world.sockets.in_use.insert(kAddress);

@@ -12,7 +12,7 @@ config::ServiceSpec service(const std::string& group, const std::string& name, i
     config::ServiceSpec spec;
     spec.group = group;
     spec.name = name;
-    spec.policy.priority = priority;
+    spec.policy.change().priority = priority;
     return spec;
 }
 

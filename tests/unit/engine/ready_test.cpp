@@ -112,7 +112,7 @@ TEST_CASE("a job is done when it has ended well", "[engine][ready]")
                       Exited{.now = kNow, .status = kBad},
                       Backoff{.failures = 1, .until = kNow + 1s},
                       {ClearTimer{}, end_line(Kind::TooQuick, 7, kBad, false), SetTimer{1s}}}});
-    p.restarts.remain_after_exit = true;
+    p.restarts.change().remain_after_exit = true;
     check_arrows(p, {{"done, and counts as up", at_work, Exited{.now = kNow, .status = kGood}, Done{kGood}, {ClearTimer{}, end_line(Kind::Exited, 7, kGood, true)}},
                      {"a start request means nothing", Done{kGood}, Start{kNow}, Done{kGood}, {}},
                      {"a stop ends it", Done{kGood}, Stop{kNow}, Stopped{}, {}}});
@@ -124,7 +124,7 @@ TEST_CASE("a job is done when it has ended well", "[engine][ready]")
                       Ended{kBad},
                       {ClearTimer{}, Passed{Running{7, kNow}}, end_line(Kind::Exited, 7, kBad, false)}}});
     p.autorestart = Autorestart::Always;
-    p.restarts.remain_after_exit = false;
+    p.restarts.change().remain_after_exit = false;
     check_arrows(p, {{"again and again, but not without a pause",
                       at_work,
                       Exited{.now = kNow, .status = kGood},
@@ -160,14 +160,14 @@ TEST_CASE("which ends are followed by a start", "[engine][ready]")
         CHECK(restarts_after(p, Cause::Exit, crash) == row.signal);
         CHECK(restarts_after(p, Cause::RunTimeout, kTermed) == row.timeout);
         CHECK(restarts_after(p, Cause::Watchdog, crash) == row.watchdog);
-        p.restarts.force = {{0}, {}};
-        p.restarts.prevent = {{3}, {SIGSEGV}};
+        p.restarts.change().force = {{0}, {}};
+        p.restarts.change().prevent = {{3}, {SIGSEGV}};
         CHECK(restarts_after(p, Cause::Exit, kGood));
         CHECK_FALSE(restarts_after(p, Cause::Exit, {CLD_EXITED, 3}));
         CHECK_FALSE(restarts_after(p, Cause::Watchdog, crash));
     }
     Policy p = plain();
-    p.restarts.exit_signals = {SIGKILL};
+    p.restarts.change().exit_signals = {SIGKILL};
     CHECK(is_expected(p, killed));
     CHECK_FALSE(restarts_after(p, Cause::Exit, killed));
     p.autorestart = Autorestart::OnFailure;
@@ -178,8 +178,8 @@ TEST_CASE("which ends are followed by a start", "[engine][ready]")
 TEST_CASE("restart_pause and run_time_max", "[engine][ready]")
 {
     Policy p = plain();
-    p.restarts.pause = 5s;
-    p.restarts.run_time_max = 60s;
+    p.restarts.change().pause = 5s;
+    p.restarts.change().run_time_max = 60s;
     check_arrows(p, {{"the limit begins with RUNNING",
                       Starting{7, kNow - 2s},
                       TimerFired{kNow},

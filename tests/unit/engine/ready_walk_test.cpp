@@ -43,11 +43,11 @@ public:
         p_.start_timeout = dice_.one_of<Duration>({0s, 1s, 90s});
         p_.autorestart = dice_.one_of({Autorestart::Never, Autorestart::Unexpected, Autorestart::Always, Autorestart::OnSuccess,
                                        Autorestart::OnFailure, Autorestart::OnAbnormal, Autorestart::OnAbort, Autorestart::OnWatchdog});
-        p_.restarts.pause = dice_.one_of<Duration>({0s, 0s, 3s});
-        if (dice_.chance(30)) p_.restarts.run_time_max = dice_.one_of<Duration>({500ms, 20s});
-        if (dice_.chance(20)) p_.restarts.prevent = {{1}, {SIGABRT}};
-        if (dice_.chance(20)) p_.restarts.force = {{0}, {SIGKILL}};
-        p_.restarts.remain_after_exit = p_.ready == ReadyWhen::Exit && dice_.chance(50);
+        p_.restarts.change().pause = dice_.one_of<Duration>({0s, 0s, 3s});
+        if (dice_.chance(30)) p_.restarts.change().run_time_max = dice_.one_of<Duration>({500ms, 20s});
+        if (dice_.chance(20)) p_.restarts.change().prevent = {{1}, {SIGABRT}};
+        if (dice_.chance(20)) p_.restarts.change().force = {{0}, {SIGKILL}};
+        p_.restarts.change().remain_after_exit = p_.ready == ReadyWhen::Exit && dice_.chance(50);
         p_.before_start = dice_.chance(40);
         p_.after_start = dice_.chance(40);
         p_.before_stop = dice_.chance(40);
@@ -243,11 +243,11 @@ private:
         const auto* fatal = std::get_if<Fatal>(&state_);
         const bool waits = (starting != nullptr && !starting->posting && (!told || p_.start_timeout > 0s)) ||
                            std::holds_alternative<Backoff>(state_) || (stopping != nullptr && !stopping->asked) ||
-                           (running != nullptr && p_.restarts.run_time_max.has_value()) || (fatal != nullptr && fatal->until);
+                           (running != nullptr && p_.restarts->run_time_max.has_value()) || (fatal != nullptr && fatal->until);
         const bool dropped = p_.ending && std::holds_alternative<Backoff>(state_);
         hold(waits == timer_.has_value() || (dropped && !timer_), "who waits has a timer, and nobody else");
         hold(watched_ == std::holds_alternative<Listening>(state_), "sockets are watched exactly while listening");
-        if (std::holds_alternative<Done>(state_)) hold(p_.restarts.remain_after_exit, "done lasts only where that was asked for");
+        if (std::holds_alternative<Done>(state_)) hold(p_.restarts->remain_after_exit, "done lasts only where that was asked for");
     }
 
     void run_for(Duration time)

@@ -56,7 +56,7 @@ TEST_CASE("exit statuses read as Supervisor's do", "[engine][views]")
 TEST_CASE("a policy is what the spec says, and a program with sockets gives up only when asked to", "[engine][views]")
 {
     config::ServiceSpec spec;
-    spec.policy.stop_as_group = true;
+    spec.policy.change().stop_as_group = true;
     CHECK(make_policy(spec).gives_up);
     CHECK(make_policy(spec).kill_as_group);
     CHECK_FALSE(make_policy(spec).has_sockets);
@@ -65,6 +65,6 @@ TEST_CASE("a policy is what the spec says, and a program with sockets gives up o
     CHECK_FALSE(make_policy(spec).gives_up);
     CHECK(make_policy(spec).has_sockets);
     CHECK(make_policy(spec).activation == config::Activation::OnDemand);
-    spec.policy.start_retries_set = true;
+    spec.policy.change().start_retries_set = true;
     CHECK(make_policy(spec).gives_up);
 }

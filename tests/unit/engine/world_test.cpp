@@ -93,11 +93,11 @@ TEST_CASE("a change of policy does not touch the process, a change of command re
     const pid_t pid = world.pid("web");
     world.loop.advance(2s);
 
-    REQUIRE(world.reload({service("web").with([](auto& spec) { spec.policy.stop_time = 3s; })}));
+    REQUIRE(world.reload({service("web").with([](auto& spec) { spec.policy.change().stop_time = 3s; })}));
     CHECK(world.pid("web") == pid);
     CHECK(world.processes.live[pid].signals.empty());
 
-    REQUIRE(world.reload({service("web").runs("/bin/false").with([](auto& spec) { spec.policy.stop_time = 3s; })}));
+    REQUIRE(world.reload({service("web").runs("/bin/false").with([](auto& spec) { spec.policy.change().stop_time = 3s; })}));
     CHECK(world.processes.live[pid].signals == std::vector{SIGTERM});
     world.kill(pid, SIGTERM);
     CHECK(world.pid("web") > pid);
@@ -108,7 +108,7 @@ TEST_CASE("after a crash of the engine nothing is started twice and nothing is c
 {
     World world({service("web"), service("blog").on_demand().listens("tcp4:8080"),
                  service("git").per_connection().listens("tcp4:9418"),
-                 service("off").with([](auto& spec) { spec.policy.autostart = false; })});
+                 service("off").with([](auto& spec) { spec.policy.change().autostart = false; })});
     world.loop.advance(2s);
     world.call("tcp4:9418");
     const pid_t web = world.pid("web");
@@ -131,7 +131,7 @@ TEST_CASE("after a crash of the engine nothing is started twice and nothing is c
 
 TEST_CASE("an exit that the dead engine did not read reaches its successor with the right status", "[engine][crash]")
 {
-    World world({service("job").with([](auto& spec) { spec.policy.autorestart = config::Autorestart::Never; })});
+    World world({service("job").with([](auto& spec) { spec.policy.change().autorestart = config::Autorestart::Never; })});
     world.loop.advance(2s);
     const auto exit = world.exit_of(world.pid("job"), 42);
 
@@ -176,7 +176,7 @@ TEST_CASE("a back-off goes on after a crash", "[engine][crash]")
 TEST_CASE("max_instances queues callers and serves them as instances end", "[engine][limits]")
 {
     World world(
-        {service("git").per_connection().listens("tcp4:9418").with([](auto& spec) { spec.policy.max_instances = 2; })});
+        {service("git").per_connection().listens("tcp4:9418").with([](auto& spec) { spec.policy.change().max_instances = 2; })});
     REQUIRE(world.call("tcp4:9418", 5));
     CHECK(world.at("git").handlers().count() == 2);
     const int fd = world.socket("tcp4:9418");
@@ -195,7 +195,7 @@ TEST_CASE("max_instances queues callers and serves them as instances end", "[eng
 TEST_CASE("one source beyond its limit is refused and never queued", "[engine][limits]")
 {
     World world({service("git").per_connection().listens("tcp4:9418").with([](auto& spec) {
-        spec.policy.max_per_source = 1;
+        spec.policy.change().max_per_source = 1;
     })});
     sys::Peer peer;
     peer.kind = sys::Peer::Inet;
@@ -231,7 +231,7 @@ TEST_CASE("a process that cannot be made is reported in Supervisor's words", "[e
     for (const auto& [error, text] : {std::pair{EMFILE, "too many open files to spawn 'web'"}, std::pair{ENFILE, "too many open files to spawn 'web'"},
                                       std::pair{EAGAIN, "Too many processes in process table to spawn 'web'"},
                                       std::pair{ENOMEM, "unknown error during fork for 'web': ENOMEM"}}) {
-        World world({service("web").with([](auto& spec) { spec.policy.autostart = false; })});
+        World world({service("web").with([](auto& spec) { spec.policy.change().autostart = false; })});
         world.processes.refusals = {error};
         world.at("web").start();
         CHECK(world.at("web").slot().reason_text() == text);
@@ -258,7 +258,7 @@ TEST_CASE("an address that is in use at the start is tried again", "[engine][soc
 TEST_CASE("a shutdown stops the groups from the highest priority number down, one after the other",
           "[engine][shutdown]")
 {
-    const auto priority = [](int number) { return [number](auto& spec) { spec.policy.priority = number; }; };
+    const auto priority = [](int number) { return [number](auto& spec) { spec.policy.change().priority = number; }; };
     World world({service("database").with(priority(1)), service("web").with(priority(2))});
     world.loop.advance(2s);
     const pid_t database = world.pid("database"), web = world.pid("web");
@@ -279,7 +279,7 @@ TEST_CASE("a shutdown stops the groups from the highest priority number down, on
 TEST_CASE("the idle timer stops a program nobody is connected to", "[engine][idle]")
 {
     World world(
-        {service("blog").on_demand().listens("tcp4:8080").with([](auto& spec) { spec.policy.idle_time = 10s; })});
+        {service("blog").on_demand().listens("tcp4:8080").with([](auto& spec) { spec.policy.change().idle_time = 10s; })});
     world.call("tcp4:8080");
     const pid_t pid = world.pid("blog");
     world.processes.queues[world.socket("tcp4:8080")] = 0;
@@ -327,8 +327,8 @@ TEST_CASE("orphans are nobody's", "[engine]")
 TEST_CASE("accept = engine refuses without a process and keeps a caller whom no process could be started for", "[engine][accept]")
 {
     World world({service("git").per_connection().listens("tcp4:9418").with([](auto& spec) {
-        spec.policy.accept = config::AcceptIn::Engine;
-        spec.policy.deny = {*sys::parse_address_rule("192.0.2.0/24")};
+        spec.policy.change().accept = config::AcceptIn::Engine;
+        spec.policy.change().deny = {*sys::parse_address_rule("192.0.2.0/24")};
     })});
     sys::Peer stranger;
     stranger.kind = sys::Peer::Inet;
@@ -351,7 +351,7 @@ TEST_CASE("accept = engine refuses without a process and keeps a caller whom no 
 TEST_CASE("under a flood of refusals the engine accepts for ten seconds", "[engine][accept]")
 {
     World world({service("git").per_connection().listens("tcp4:9418").with([](auto& spec) {
-        spec.policy.deny = {*sys::parse_address_rule("all")};
+        spec.policy.change().deny = {*sys::parse_address_rule("all")};
     })});
     sys::Peer stranger;
     stranger.kind = sys::Peer::Inet;
@@ -373,7 +373,7 @@ TEST_CASE("under a flood of refusals the engine accepts for ten seconds", "[engi
 TEST_CASE("a caller accepted in the engine is served after the program's own failure, too", "[engine][accept]")
 {
     World world({service("git").per_connection().listens("tcp4:9418").with([](auto& spec) {
-        spec.policy.accept = config::AcceptIn::Engine;
+        spec.policy.change().accept = config::AcceptIn::Engine;
     })});
     world.processes.refusals = {EINVAL};
     world.call("tcp4:9418");
@@ -420,7 +420,7 @@ TEST_CASE("the end of the daemon says every three seconds whom it waits for", "[
 
 TEST_CASE("a stop in BACKOFF leaves no exit status, and the next start has every attempt again", "[engine]")   // B39
 {
-    World world({service("web").with([](config::ServiceSpec& spec) { spec.policy.start_retries = 1; })});
+    World world({service("web").with([](config::ServiceSpec& spec) { spec.policy.change().start_retries = 1; })});
     const auto fail_once = [&] { world.exit(world.pid("web"), 7); };
     fail_once();
     REQUIRE(world.state("web") == "backoff");
@@ -440,7 +440,7 @@ TEST_CASE("groups without processes and stopped ones do not delay the end", "[en
 {
     std::vector<ServiceBuilder> services;
     for (int i = 0; i < 20; ++i)
-        services.push_back(service("s" + std::to_string(i)).with([](config::ServiceSpec& spec) { spec.policy.autostart = false; }));
+        services.push_back(service("s" + std::to_string(i)).with([](config::ServiceSpec& spec) { spec.policy.change().autostart = false; }));
     World world(std::move(services));
     const Time begun = world.loop.now();
     bool ended = false;

@@ -10,10 +10,10 @@ TEST_CASE("a program's readiness, commands and restarts are all printed", "[xsvc
 {
     config::ServiceSpec spec;
     spec.name = spec.group = "web";
-    spec.ready.when = config::ReadyWhen::Fd;
-    spec.ready.fd = 7;
-    spec.restarts.prevent = {{75}, {9}};
-    spec.hooks.start_pre = {"-/bin/false", "/bin/true"};
+    spec.ready.change().when = config::ReadyWhen::Fd;
+    spec.ready.change().fd = 7;
+    spec.restarts.change().prevent = {{75}, {9}};
+    spec.hooks.change().start_pre = {"-/bin/false", "/bin/true"};
     config::Loaded loaded;
     loaded.config.groups.push_back({"web", 999, false, {spec}});
 
