@@ -98,6 +98,23 @@ Result<AddressRule> parse_prefix(AddressRule rule, const Parsed& address, std::s
     return rule;
 }
 
+/// "uid:git", "gid:50". A number needs no account here: callers from elsewhere have ids nobody on this machine has.
+Result<AddressRule> parse_id(AddressRule rule, std::string_view word)
+{
+    const bool is_user = word.starts_with("uid:");
+    const std::string name(word.substr(4));
+    rule.kind = is_user ? AddressRule::Uid : AddressRule::Gid;
+    if (const auto number = text::to_int(name)) {
+        if (*number < 0 || *number >= UINT32_MAX) return fail("'{}': expected a {} name or number", word, is_user ? "user" : "group");
+        rule.id = static_cast<std::uint32_t>(*number);
+        return rule;
+    }
+    auto id = is_user ? find_user(name).map([](const User& user) { return user.uid; }) : find_group(name);
+    if (!id) return wrap(id, fmt::format("'{}'", word));
+    rule.id = *id;
+    return rule;
+}
+
 Result<AddressRule> parse_range(AddressRule rule, std::string_view from, std::string_view to)
 {
     const auto first = parse_address(text::trim(from)), last = parse_address(text::trim(to));
@@ -149,33 +166,7 @@ Result<AddressRule> parse_address_rule(std::string_view written)
         rule.kind = AddressRule::Loopback;
         return rule;
     }
-    if (word.starts_with("uid:")) {
-        // A number needs no account here: callers from elsewhere have uids nobody on this machine has.
-        const auto number = text::to_int(word.substr(4));
-        if (number && (*number < 0 || *number >= UINT32_MAX)) return fail("'{}': expected a user name or number", word);
-        rule.kind = AddressRule::Uid;
-        if (number) {
-            rule.id = static_cast<std::uint32_t>(*number);
-        } else {
-            auto user = find_user(std::string(word.substr(4)));
-            if (!user) return wrap(user, fmt::format("'{}'", word));
-            rule.id = user->uid;
-        }
-        return rule;
-    }
-    if (word.starts_with("gid:")) {
-        const auto number = text::to_int(word.substr(4));
-        if (number && (*number < 0 || *number >= UINT32_MAX)) return fail("'{}': expected a group name or number", word);
-        rule.kind = AddressRule::Gid;
-        if (number) {
-            rule.id = static_cast<std::uint32_t>(*number);
-        } else {
-            auto group = find_group(std::string(word.substr(4)));
-            if (!group) return wrap(group, fmt::format("'{}'", word));
-            rule.id = *group;
-        }
-        return rule;
-    }
+    if (word.starts_with("uid:") || word.starts_with("gid:")) return parse_id(rule, word);
     if (const auto dash = word.find('-'); dash != std::string_view::npos && parse_address(text::trim(word.substr(0, dash)))) {
         return parse_range(rule, word.substr(0, dash), word.substr(dash + 1));
     }
