@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 
@@ -59,6 +60,9 @@ inline socklen_t unix_address(sockaddr_un& address, const std::string& path)
     if (path[0] == '@') address.sun_path[0] = '\0';
     return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (path[0] == '@' ? 0 : 1));
 }
+
+/// An abstract name is the whole machine's, and another test run may be going on.
+inline std::string only_ours(const std::string& name) { return name + "-" + std::to_string(::getpid()); }
 
 inline sys::UniqueFd call_unix(const sys::Endpoint& endpoint, const std::string& own_name = "")
 {
