@@ -179,9 +179,9 @@ private:
         }
         for (const std::string_view key : {"allow_from", "deny_from"})
             for (const sys::Endpoint& endpoint : spec_.sockets.endpoints)
-                if (section_.has(key) && !endpoint.path.empty())
-                    mistake(key, fmt::format("cannot be kept for {}, whose callers the program accepts itself: use socket_mode and socket_owner",
-                                             endpoint.text()));
+                if (section_.has(key) && (!endpoint.path.empty() || endpoint.family == sys::Family::Vsock))
+                    mistake(key, fmt::format("cannot be kept for {}, whose callers the program accepts itself: use {}", endpoint.text(),
+                                             endpoint.path.empty() ? "activation = per_connection" : "socket_mode and socket_owner"));
         for (const std::string_view key : {"max_instances", "max_per_source", "max_rate", "overload", "access_hours", "max_load", "greeting", "refusal"})
             if (section_.has(key)) warn(key, "has an effect with activation = per_connection only");
     }
@@ -192,6 +192,8 @@ private:
         if (spec_.exec.activation == Activation::PerConnection) {
             if (ready != Ready{}) warn("ready", "has no effect with activation = per_connection: a handler has its caller from the start");
             spec_.ready = Ready{};
+            for (const std::string_view key : {"start_pre", "start_post", "stop_command", "stop_post"})
+                if (section_.has(key)) warn(key, "has no effect with activation = per_connection: write command = /bin/sh -c 'before; exec program'");
             return;
         }
         const bool told = ready.when == ReadyWhen::Notify || ready.watchdog > Duration{} || ready.fdstore_max > 0;

@@ -7,7 +7,7 @@ namespace {
 
 using S = ServiceSpec;
 
-constexpr std::string_view kAddresses = "addresses, prefixes, ranges, uid: or gid:, separated by commas";
+constexpr std::string_view kAddresses = "addresses, prefixes, ranges, uid:, gid: or cid:, separated by commas";
 
 constexpr Word<Activation> kActivations[] = {
     {"always", Activation::Always}, {"on_demand", Activation::OnDemand}, {"per_connection", Activation::PerConnection}};

@@ -33,7 +33,7 @@ void fields(A& archive, Endpoint& value)
 
 std::uint64_t last_of(AddressRule::Kind)
 {
-    return AddressRule::All;
+    return AddressRule::Cid;
 }
 
 template <class A>

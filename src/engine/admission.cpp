@@ -96,9 +96,9 @@ Admission admit(const config::Policy& limits, const Gate& gate, const Situation&
 
 SourceRates::Source SourceRates::source_of(const sys::Peer& peer)
 {
-    // The same as Peer::same_source: the address, the /64 of an IPv6 one, the uid of a unix caller.
+    // The same as Peer::same_source: the address, the /64 of an IPv6 one, the uid of a unix caller, the CID of one on vsock.
     Source source{.kind = peer.kind, .bytes = {}};
-    if (peer.kind == sys::Peer::Unix) {
+    if (peer.kind == sys::Peer::Unix || peer.kind == sys::Peer::Vsock) {
         for (std::size_t i = 0; i < 4; ++i) source.bytes[i] = static_cast<std::uint8_t>(peer.uid >> (8 * i));
     } else if (peer.kind == sys::Peer::Inet) {
         std::copy_n(peer.address.begin(), peer.mapped ? 16 : 8, source.bytes.begin());

@@ -157,6 +157,7 @@ Result<Handlers::Plan*> Handlers::plan_for(const net::SocketPtr& socket)
     plan->greeting = read_text(spec.policy->greeting);
     plan->why_not = &Handlers::why_not;
     plan->why_not_context = this;
+    plan->connection_count = &context_.table.at(service_.slot_index()).accepted;
     Plan prepared{context_.processes.prepare(std::move(*plan)), std::move(*ends)};
     return &plans_.emplace(socket.get(), std::move(prepared)).first->second;
 }

@@ -23,7 +23,7 @@ Status Engine::take_hold_of_all(const config::Config& next, std::map<std::string
             const Service* known = find(spec.namespec());
             const bool wanted = spec.sockets.standing || (known != nullptr ? known->holds_sockets() : spec.policy->autostart);
             if (!wanted) continue;
-            for (const sys::Endpoint& endpoint : Service::socket_plan(spec, context_.surroundings)) {
+            for (const sys::Endpoint& endpoint : Service::socket_plan(spec, context_)) {
                 const bool was_missing = known != nullptr && known->spec().sockets == spec.sockets && !context_.socket_table.is_held(endpoint);
                 auto socket = context_.socket_table.take_hold(endpoint, Service::socket_options(spec, endpoint, context_.surroundings));
                 if (socket) held[spec.namespec()].push_back(std::move(*socket));

@@ -298,9 +298,9 @@ Status Service::make_ready()
 
 Status Service::prepare_sockets()
 {
-    if (sockets_.size() < socket_plan(spec_, context_.surroundings).size()) {
+    if (sockets_.size() < socket_plan(spec_, context_).size()) {
         perform(OpenSockets{});
-        if (sockets_.size() < socket_plan(spec_, context_.surroundings).size()) return fail("{}", std::string(reason()));
+        if (sockets_.size() < socket_plan(spec_, context_).size()) return fail("{}", std::string(reason()));
     }
     answered_ = false;
     if (is_forwarded()) return {};

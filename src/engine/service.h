@@ -75,7 +75,7 @@ public:
     /// The new settings; `sockets` are held already, in the order of socket_plan().
     void apply(config::ServiceSpec spec, std::vector<net::SocketPtr> sockets);
     /// The addresses a spec wants, each once.
-    static std::vector<sys::Endpoint> socket_plan(const config::ServiceSpec& spec, const Surroundings& surroundings);
+    static std::vector<sys::Endpoint> socket_plan(const config::ServiceSpec& spec, const Context& context);
     static Shared<sys::SocketOptions> socket_options(const config::ServiceSpec& spec, const sys::Endpoint& endpoint, const Surroundings& surroundings);
     bool can_stop() const { return stop_acts(policy(), state_); }   ///< would stop() change anything?
     bool holds_sockets() const;   ///< are they meant to be open now?

@@ -12,14 +12,15 @@ constexpr Duration kLongestBindRetry = std::chrono::seconds(60);
 
 }  // namespace
 
-std::vector<sys::Endpoint> Service::socket_plan(const config::ServiceSpec& spec, const Surroundings& surroundings)
+std::vector<sys::Endpoint> Service::socket_plan(const config::ServiceSpec& spec, const Context& context)
 {
     std::vector<sys::Endpoint> plan;
+    const bool per_connection = spec.exec.activation == config::Activation::PerConnection;
     for (const sys::Endpoint& endpoint : spec.sockets.endpoints)
-        for (sys::Endpoint& one : net::for_activation(endpoint, spec.exec.activation == config::Activation::PerConnection))
+        for (sys::Endpoint& one : context.socket_table.sockets_of(endpoint, spec.sockets.options_of(endpoint), per_connection))
             plan.push_back(std::move(one));
     for (sys::Endpoint& endpoint : plan)
-        if (endpoint.type == sys::SocketType::Passed) endpoint.path = tcpmux_folder(surroundings) + "/" + endpoint.path;
+        if (endpoint.type == sys::SocketType::Passed) endpoint.path = tcpmux_folder(context.surroundings) + "/" + endpoint.path;
     return plan;
 }
 
@@ -47,7 +48,7 @@ void Service::perform(const OpenSockets&)
 {
     std::vector<net::SocketPtr> opened;
     bool all = true;
-    for (const sys::Endpoint& endpoint : socket_plan(spec_, context_.surroundings)) {
+    for (const sys::Endpoint& endpoint : socket_plan(spec_, context_)) {
         auto socket = context_.socket_table.take_hold(endpoint, socket_options(spec_, endpoint, context_.surroundings));
         if (socket) {
             opened.push_back(std::move(*socket));

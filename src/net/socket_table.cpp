@@ -126,9 +126,18 @@ void SocketTable::drop_unclaimed()
     inherited_.clear();
 }
 
-std::vector<sys::Endpoint> for_activation(const sys::Endpoint& endpoint, bool per_connection)
+std::vector<sys::Endpoint> SocketTable::sockets_of(const sys::Endpoint& endpoint, const sys::SocketOptions& options, bool per_connection) const
 {
-    if (endpoint.family != sys::Family::Dual || !per_connection || ::access("/proc/net/if_inet6", F_OK) != 0) return {endpoint};
+    const bool has_six = ::access("/proc/net/if_inet6", F_OK) == 0;
+    if (endpoint.family != sys::Family::Dual || !has_six || options.v6only.value_or(false)) return {endpoint};
+    bool splits = per_connection && !options.v6only;
+    for (const Received& one : received_) {
+        if (!sockets_.is_bound_to(one.fd.get(), endpoint)) continue;
+        const auto described = sockets_.describe(one.fd.get());
+        if (described && described->family == sys::Family::Dual) return {endpoint};
+        splits = true;   // a socket for one family: the other one needs its own
+    }
+    if (!splits) return {endpoint};
     sys::Endpoint four = endpoint, six = endpoint;
     four.family = sys::Family::Inet4;
     six.family = sys::Family::Inet6;

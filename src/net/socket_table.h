@@ -40,6 +40,10 @@ public:
     Result<SocketPtr> take_hold(const sys::Endpoint& endpoint, const Shared<sys::SocketOptions>& options);
     /// A program has ruined the socket beyond repair: another one takes its place, here and at the guardian.
     Status renew(HeldSocket& socket);
+    /// The sockets an endpoint means. "tcp:80" is one dual-stack descriptor for a program that gets its listeners passed, and
+    /// two (0.0.0.0 and v6-only [::]) where each connection is passed on, so that programs that know only IPv4 addresses see no
+    /// mapped ones. socket_options v6only and what our parent passed on for that port decide before that.
+    std::vector<sys::Endpoint> sockets_of(const sys::Endpoint& endpoint, const sys::SocketOptions& options, bool per_connection) const;
     /// Is it open now (held by somebody, or inherited and not yet claimed)?
     bool is_held(const sys::Endpoint& endpoint) const;
     /// Inherited sockets that nobody claimed are closed, here and at the guardian.
@@ -63,10 +67,5 @@ private:
     std::map<std::string, sys::UniqueFd> inherited_;
     std::vector<Received> received_;
 };
-
-/// The sockets an endpoint means. "tcp:80" is one dual-stack descriptor for a program that gets its listeners passed,
-/// and two (0.0.0.0 and v6-only [::]) where each connection is passed on, so that programs that know only IPv4
-/// addresses see no mapped ones.
-std::vector<sys::Endpoint> for_activation(const sys::Endpoint& endpoint, bool per_connection);
 
 }  // namespace xsv::net

@@ -54,6 +54,7 @@ int match(const Peer& peer, const AddressRule& rule) noexcept
 {
     if (rule.kind == AddressRule::Uid) return peer.kind == Peer::Unix && peer.uid == rule.id ? kUidSpecificity : -1;
     if (rule.kind == AddressRule::Gid) return peer.kind == Peer::Unix && peer.gid == rule.id ? kGidSpecificity : -1;
+    if (rule.kind == AddressRule::Cid) return peer.kind == Peer::Vsock && peer.uid == rule.id ? kUidSpecificity : -1;
     if (rule.kind == AddressRule::All) return 0;
     if (peer.kind != Peer::Inet) return -1;
     if (rule.kind == AddressRule::Loopback) {
@@ -134,6 +135,7 @@ Result<AddressRule> parse_range(AddressRule rule, std::string_view from, std::st
 std::string Peer::host() const
 {
     if (kind == Inet) return text_of(*this);
+    if (kind == Vsock) return fmt::format("vsock:{}", uid);
     return kind == Unix ? fmt::format("uid {}", uid) : std::string();
 }
 
@@ -141,13 +143,14 @@ std::string Peer::text() const
 {
     if (kind == Inet && mapped) return fmt::format("{}:{}", text_of(*this), port);
     if (kind == Inet) return fmt::format("[{}]:{}", text_of(*this), port);
+    if (kind == Vsock) return fmt::format("vsock:{}:{}", uid, gid);
     return kind == Unix ? fmt::format("uid {} pid {}", uid, pid) : std::string();
 }
 
 bool Peer::same_source(const Peer& other) const noexcept
 {
     if (kind != other.kind) return false;
-    if (kind == Unix) return uid == other.uid;
+    if (kind == Unix || kind == Vsock) return uid == other.uid;
     if (kind != Inet || mapped != other.mapped) return false;
     return mapped ? address == other.address
                   : scope == other.scope && std::memcmp(address.data(), other.address.data(), 8) == 0;
@@ -167,6 +170,14 @@ Result<AddressRule> parse_address_rule(std::string_view written)
         return rule;
     }
     if (word.starts_with("uid:") || word.starts_with("gid:")) return parse_id(rule, word);
+    if (word.starts_with("cid:")) {
+        const std::string_view which = word.substr(4);
+        const auto number = which == "hypervisor" ? 0 : which == "local" ? 1 : which == "host" ? 2 : text::to_int(which);
+        if (!number || *number < 0 || *number >= UINT32_MAX) return fail("'{}': expected the number of a machine (CID), hypervisor, local or host", word);
+        rule.kind = AddressRule::Cid;
+        rule.id = static_cast<std::uint32_t>(*number);
+        return rule;
+    }
     if (const auto dash = word.find('-'); dash != std::string_view::npos && parse_address(text::trim(word.substr(0, dash)))) {
         return parse_range(rule, word.substr(0, dash), word.substr(dash + 1));
     }
@@ -176,7 +187,7 @@ Result<AddressRule> parse_address_rule(std::string_view written)
         if (slash + 1 == word.size()) return fail("'{}': the prefix length after / is missing", word);
         return parse_prefix(rule, *address, word.substr(slash + 1));
     }
-    return fail("'{}': expected an address, address/prefix, first-last, localhost, all, uid:NAME or gid:NAME "
+    return fail("'{}': expected an address, address/prefix, first-last, localhost, all, uid:NAME, gid:NAME or cid:N "
                 "(host names are not looked up)", word);
 }
 

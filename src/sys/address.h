@@ -14,25 +14,25 @@ namespace xsv::sys {
 /// Who called. IPv4 is kept in its mapped form, so one comparison serves both families.
 /// Plain bytes: it lies in the shared state table and is written by a child before exec.
 struct Peer {
-    enum Kind : std::uint8_t { None, Inet, Unix };
+    enum Kind : std::uint8_t { None, Inet, Unix, Vsock };
     std::uint8_t kind = None;
     std::uint8_t mapped = 0;             ///< Inet: an IPv4 address
     std::uint16_t port = 0, local_port = 0;
-    std::uint32_t uid = 0, gid = 0;      ///< Unix
+    std::uint32_t uid = 0, gid = 0;      ///< Unix; Vsock: the machine (CID) and its port
     std::int32_t pid = 0;                ///< Unix
     std::uint32_t scope = 0;
     std::array<std::uint8_t, 16> address{}, local{};
 
-    std::string text() const;            ///< "192.0.2.1:4711", "[2001:db8::1]:4711", "uid 1000 pid 17"
+    std::string text() const;            ///< "192.0.2.1:4711", "[2001:db8::1]:4711", "uid 1000 pid 17", "vsock:3:4711"
     std::string host() const;            ///< the address alone
-    /// Same source for max_per_source: the address, the /64 of an IPv6 one, the uid of a unix caller.
+    /// Same source for max_per_source: the address, the /64 of an IPv6 one, the uid of a unix caller, the CID of one on vsock.
     bool same_source(const Peer& other) const noexcept;
 };
 
-/// One line of allow_from or deny_from: a prefix, a range, "uid:N", "gid:N".
+/// One line of allow_from or deny_from: a prefix, a range, "uid:N", "gid:N", "cid:N".
 struct AddressRule {
-    enum Kind : std::uint8_t { Range, Uid, Gid, Loopback, All };
-    Kind kind = Range;                              ///< only Uid, Gid and All match callers on unix sockets
+    enum Kind : std::uint8_t { Range, Uid, Gid, Loopback, All, Cid };
+    Kind kind = Range;                              ///< only Uid, Gid and All match callers on unix sockets, only Cid and All those on vsock
     std::uint8_t family = 0;                        ///< Range: 4 or 6; "::/0" says nothing about IPv4 callers
     std::array<std::uint8_t, 16> first{}, last{};   ///< mapped form for IPv4, both ends included
     std::uint32_t id = 0;
@@ -41,7 +41,7 @@ struct AddressRule {
     bool operator==(const AddressRule&) const = default;
 };
 
-/// "10.0.0.0/8", "10.0.0.1-10.0.0.9", "::1", "fe80::/10", "localhost", "uid:1000", "uid:git", "gid:staff", "all".
+/// "10.0.0.0/8", "10.0.0.1-10.0.0.9", "::1", "fe80::/10", "localhost", "uid:1000", "uid:git", "gid:staff", "cid:3", "cid:host", "all".
 Result<AddressRule> parse_address_rule(std::string_view text);
 
 /// Which rule decides where several match. In xinetd's files any denial does.

@@ -178,6 +178,7 @@ XSV_IN_CHILD void Child::execute() noexcept
     if (plan.connection_environment && plan.listener >= 0) {
         variables.add_connection(report_.peer, path_);
         if (!plan.connection_targets.empty()) variables.add_cookie(plan.connection_targets.front());
+        if (plan.connection_count != nullptr) variables.add_connection_number(number_);
     }
     if (plan.listen_pid) variables.add_listen_pid(static_cast<int>(call(SYS_getpid)));
     if (plan.watchdog_pid) variables.add_watchdog_pid(static_cast<int>(call(SYS_getpid)));

@@ -30,7 +30,7 @@ XSV_IN_CHILD inline long call(long number, A... arguments) noexcept
 /// The variables that only the child can know, in buffers made before the clone.
 class ChildVariables {
 public:
-    static constexpr std::size_t kMost = 12;
+    static constexpr std::size_t kMost = 13;
     using Slot = std::array<char, 160>;  // the longest is IPCREMOTEPATH= with a unix path
 
     /// All of them without values; an inherited variable of one of these names would speak of another connection.
@@ -38,6 +38,7 @@ public:
 
     void add_connection(const Peer& peer, const char* path) noexcept;  ///< `path`: of a unix caller, or null
     void add_cookie(int connection) noexcept;
+    void add_connection_number(std::uint64_t number) noexcept;
     void add_listen_pid(int pid) noexcept;    ///< and LISTEN_PIDFDID, where the kernel has such numbers
     void add_watchdog_pid(int pid) noexcept;
     std::size_t count() const noexcept { return count_; }
@@ -107,6 +108,7 @@ private:
     int number_of(int fd) const noexcept;
     void accept_caller() noexcept;
     void refuse(int connection) noexcept;
+    void accepted() noexcept;
     void greet() noexcept;
     void move_descriptors() noexcept;
     void set_priority_and_limits() noexcept;
@@ -122,6 +124,7 @@ private:
     ChildReport& report_;
     int connection_;             ///< -1: to be accepted here
     const LowNumbers* low_;
+    std::uint64_t number_ = 0;   ///< of the connection
     PeerPath path_ = {};
 };
 

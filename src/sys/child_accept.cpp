@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <linux/vm_sockets.h>
+
 #include "sys/accept_errors.h"
 
 namespace xsv::sys {
@@ -65,8 +67,7 @@ XSV_IN_CHILD void Child::accept_caller() noexcept
         const Peer known = report_.peer;
         note_peer(report_.peer, path_, connection_, &address, length);
         if (length == 0) report_.peer = known;
-        set_stage(ChildStage::Accepted);
-        return greet();
+        return accepted();
     }
     for (int tries = 0; connection_ < 0; ++tries) {
         length = sizeof address;
@@ -83,6 +84,13 @@ XSV_IN_CHILD void Child::accept_caller() noexcept
     if (!is_allowed(report_.peer, plan.allow, plan.deny, plan.access_order)) refuse(connection_);
     if (plan.why_not != nullptr) report_.error = plan.why_not(report_.peer, plan.why_not_context);
     if (report_.error != 0) refuse(connection_);
+    accepted();
+}
+
+/// The number is taken before our parent may go on and count this caller.
+XSV_IN_CHILD void Child::accepted() noexcept
+{
+    if (prepared_.plan_.connection_count != nullptr) number_ = *prepared_.plan_.connection_count;
     set_stage(ChildStage::Accepted);
     greet();
 }
@@ -102,6 +110,13 @@ XSV_IN_CHILD void note_peer(Peer& peer, PeerPath& path, int connection, const vo
         socklen_t size = sizeof local;
         if (call(SYS_getsockname, connection, &local, &size) == 0) note_end(local, peer.local, peer.local_port, nullptr);
         peer.kind = Peer::Inet;
+        return;
+    }
+    if (length >= sizeof(sockaddr_vm) && address.ss_family == AF_VSOCK) {
+        const auto& machine = reinterpret_cast<const sockaddr_vm&>(address);
+        peer.uid = machine.svm_cid;
+        peer.gid = machine.svm_port;
+        peer.kind = Peer::Vsock;
         return;
     }
     ucred credentials{};

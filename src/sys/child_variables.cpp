@@ -17,6 +17,7 @@ namespace {
 constexpr std::string_view kConnectionNames[] = {
     "PROTO", "REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST", "TCPREMOTEIP", "TCPREMOTEPORT", "TCPLOCALIP", "TCPLOCALPORT",
     "TCPREMOTEHOST", "TCPLOCALHOST", "TCPREMOTEINFO", "IPCREMOTEPID", "IPCREMOTEEUID", "IPCREMOTEEGID", "IPCREMOTEPATH", "SO_COOKIE",
+    "XSVD_CONNECTION",
 };
 constexpr std::string_view kListenNames[] = {"LISTEN_PID", "LISTEN_PIDFDID"};
 constexpr long kPidFileSystem = 0x50494446;
@@ -54,6 +55,11 @@ public:
             value /= 10;
         } while (value);
         while (count) put(digits[--count]);
+    }
+    XSV_IN_CHILD void machine(std::uint32_t cid) noexcept
+    {
+        text("vsock:");
+        number(cid);
     }
     XSV_IN_CHILD void address(const std::uint8_t* bytes, bool mapped) noexcept
     {
@@ -128,6 +134,12 @@ XSV_IN_CHILD void ChildVariables::add_connection(const Peer& peer, const char* p
         add_text("REMOTE_ADDR", path);
         return;
     }
+    if (peer.kind == Peer::Vsock) {
+        add_text("PROTO", "VSOCK");
+        Writer(*this, "REMOTE_ADDR").machine(peer.uid);
+        add_number("REMOTE_PORT", peer.gid);
+        return;
+    }
     const auto add_address = [&](const char* name, const std::uint8_t* bytes) XSV_IN_CHILD {
         Writer(*this, name).address(bytes, peer.mapped != 0);
     };
@@ -148,6 +160,11 @@ XSV_IN_CHILD void ChildVariables::add_cookie(int connection) noexcept
     std::uint64_t cookie = 0;
     socklen_t size = sizeof cookie;
     if (call(SYS_getsockopt, connection, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0) Writer(*this, "SO_COOKIE").number(cookie);
+}
+
+XSV_IN_CHILD void ChildVariables::add_connection_number(std::uint64_t number) noexcept
+{
+    Writer(*this, "XSVD_CONNECTION").number(number);
 }
 
 XSV_IN_CHILD void ChildVariables::add_listen_pid(int pid) noexcept

@@ -17,7 +17,7 @@ namespace xsv::sys {
 /// File: a device or a file of the kernel; Queue: a POSIX message queue; Raw: netlink.
 /// Passed: connections that another program has accepted, each in a datagram of a unix socket (tcpmux).
 enum class SocketType : std::uint8_t { Stream, Datagram, SeqPacket, Fifo, Raw, File, Queue, Passed };
-/// Dual: no address was written ("tcp:80"); which sockets that means depends on the activation (see for_activation in net/).
+/// Dual: no address was written ("tcp:80"); which sockets that means depends on the activation (see SocketTable::sockets_of in net/).
 enum class Family : std::uint8_t { Dual, Inet4, Inet6, Unix, Fifo, Vsock, Netlink, File, Queue, Inherited };
 /// Other than what the type means by itself (TCP, UDP).
 enum class Protocol : std::uint8_t { Usual, Sctp, Mptcp, UdpLite };

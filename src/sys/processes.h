@@ -56,6 +56,7 @@ struct ChildPlan {
     int listener = -1;
     std::vector<int> connection_targets;           ///< e.g. {0, 1} or {3}
     bool connection_environment = false;           ///< add REMOTE_ADDR, TCPREMOTEIP, … (all three vocabularies) after accept
+    const std::uint64_t* connection_count = nullptr;   ///< add XSVD_CONNECTION=<what this says once the caller is accepted>
     bool listen_pid = false;                       ///< add LISTEN_PID=<own pid> (LISTEN_FDS, LISTEN_FDNAMES stand in `environment`)
     bool watchdog_pid = false;                     ///< add WATCHDOG_PID=<own pid>
     int until_exec = -1;                           ///< this one stays open until exec, for whoever watches its other end

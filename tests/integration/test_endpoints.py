@@ -95,6 +95,44 @@ class Passing(xsvd.TestCase):
         self.assertEqual(xsvd.talk(str(daemon.dir / "web.sock"), b"b\n").split()[-1], b"b")
 
 
+class Received(xsvd.TestCase):
+    """Our parent passes on sockets for the wildcard address: one for both families, one for each, one for IPv4 alone."""
+
+    def test_both_families_are_served_whatever_was_passed_on(self):
+        ports = {name: xsvd.free_port() for name in ("both", "each", "four")}
+        parent = f"""
+import os, socket, sys
+def listener(family, host, port, v6only=True):
+    s = socket.socket(family)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+    s.bind((host, port))
+    s.listen()
+    return s
+sockets = [listener(socket.AF_INET6, "::", {ports['both']}, False), listener(socket.AF_INET, "0.0.0.0", {ports['each']}),
+           listener(socket.AF_INET6, "::", {ports['each']}), listener(socket.AF_INET, "0.0.0.0", {ports['four']})]
+for fd, s in enumerate(sockets, 100):
+    os.dup2(s.fileno(), fd)
+for fd in range(100, 100 + len(sockets)):
+    os.dup2(fd, fd - 97)
+os.closerange(3 + len(sockets), 200)
+os.environ.update(LISTEN_FDS=str(len(sockets)), LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+        for activation, command in (("per_connection", "/bin/cat"), ("on_demand", f"{xsvd.PROGRAM} serve")):
+            with self.subTest(activation):
+                config = "".join(f"[program:{name}]\ncommand = {command}\nsocket = tcp:{port}\nactivation = {activation}\nstartsecs = 0\n" for name, port in ports.items())
+                daemon = self.daemon(config, wrapper=("/usr/bin/python3", "-I", "-S", "-c", parent))
+                inodes = {name: xsvd.listener_inodes(port) for name, port in ports.items()}
+                self.assertEqual([len(i) for i in inodes.values()], [1, 2, 2])
+                for name, port in ports.items():
+                    for host in ("127.0.0.1", "::1"):
+                        self.assertEqual(xsvd.talk((host, port), b"hello\n").split()[-1], b"hello", (name, host))
+                self.assertNotIn("in use", daemon.read_log())
+                daemon.stop()
+
+
 class OtherKinds(xsvd.TestCase):
     def test_datagrams_start_the_program_and_none_is_lost(self):
         ports = {host: xsvd.free_port(socket.SOCK_DGRAM) for host in ("127.0.0.1", "::1")}

@@ -263,13 +263,18 @@ class Environment(xsvd.TestCase):
         return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
     def start(self):
-        self.port = xsvd.free_port()
+        self.port, self.dual_port = xsvd.free_port(), xsvd.free_port()
         return self.daemon(f"""
             [program:env]
             command = /usr/bin/env
             socket = tcp:{self.port}, unix:@DIR@/env.sock
             activation = per_connection
             environment = FLAVOUR="plain"
+            [program:dual]
+            command = /usr/bin/env
+            socket = tcp:{self.dual_port}
+            socket_options = v6only=no
+            activation = per_connection
             """, env={"LISTEN_FDS": "7", "LISTEN_PID": "1", "NOTIFY_SOCKET": "/nowhere", "WATCHDOG_USEC": "1"})
 
     def test_tcp4_and_tcp6_in_all_three_vocabularies(self):
@@ -290,6 +295,14 @@ class Environment(xsvd.TestCase):
                 self.assertNotIn("::ffff:", text)
                 for name in ("LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC"):
                     self.assertNotIn(name, env)
+
+    def test_one_socket_for_both_families(self):
+        self.start()
+        self.assertEqual(len(xsvd.listener_inodes(self.dual_port)), 1)
+        for number, host in enumerate(("127.0.0.1", "::1")):
+            env = self.environment((host, self.dual_port))
+            self.assertEqual((env["REMOTE_ADDR"], env["TCPREMOTEIP"], env["TCPLOCALIP"], env["TCPLOCALPORT"]), (host, host, host, str(self.dual_port)))
+            self.assertEqual(env["XSVD_CONNECTION"], str(number))
 
     def test_unix(self):
         daemon = self.start()

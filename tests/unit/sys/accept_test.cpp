@@ -106,6 +106,8 @@ TEST_CASE("the child accepts and its program gets the connection and all three v
                 sys::UniqueFd caller = call(listener->get(), text == "tcp:1");
                 const std::string port = std::to_string(port_of(listener->get())), from = std::to_string(port_of(caller.get()));
                 ChildPlan plan = connection_plan(listener->get());
+                const std::uint64_t count = 7;
+                plan.connection_count = &count;
                 if (copies) {
                     plan.uid = 4711;
                     plan.gid = 4711;
@@ -116,7 +118,7 @@ TEST_CASE("the child accepts and its program gets the connection and all three v
                 const std::string address = text == "tcp:[::1]:1" ? "::1" : "127.0.0.1";
                 CHECK(added(served.seen["env"]) == std::vector<std::string>{"PROTO=TCP", "REMOTE_ADDR=" + address, "REMOTE_HOST=" + address,
                                                                             "REMOTE_PORT=" + from, "TCPLOCALIP=" + address, "TCPLOCALPORT=" + port,
-                                                                            "TCPREMOTEIP=" + address, "TCPREMOTEPORT=" + from});
+                                                                            "TCPREMOTEIP=" + address, "TCPREMOTEPORT=" + from, "XSVD_CONNECTION=7"});
                 CHECK(served.peer.kind == sys::Peer::Inet);
                 CHECK(served.peer.mapped == (address == "127.0.0.1"));
                 CHECK(served.peer.text() == (address == "::1" ? "[::1]:" : "127.0.0.1:") + from);

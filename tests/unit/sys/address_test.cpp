@@ -115,6 +115,28 @@ TEST_CASE("callers on unix sockets are matched by their ids alone", "[sys][addre
     CHECK_FALSE(allowed(unix_caller(0, 0), "", "gid:root"));
 }
 
+TEST_CASE("callers on vsock are matched by their machine alone", "[sys][address]")
+{
+    Peer peer;
+    peer.kind = Peer::Vsock;
+    peer.uid = 3;
+    peer.gid = 4711;
+    CHECK(peer.text() == "vsock:3:4711");
+    CHECK(allowed(peer, "cid:3", ""));
+    CHECK_FALSE(allowed(peer, "cid:4", ""));
+    CHECK_FALSE(allowed(peer, "all", "cid:3"));
+    CHECK(allowed(peer, "cid:3", "all"));
+    CHECK_FALSE(allowed(peer, "uid:3", ""));
+    CHECK_FALSE(allowed(unix_caller(3, 3), "cid:3", ""));
+    CHECK(sys::parse_address_rule("cid:host")->id == 2);
+    Peer other = peer;
+    other.gid = 1;
+    CHECK(peer.same_source(other));
+    other.uid = 4;
+    CHECK_FALSE(peer.same_source(other));
+    CHECK(sys::parse_address_rule("cid:guest").error().message == "'cid:guest': expected the number of a machine (CID), hypervisor, local or host");
+}
+
 TEST_CASE("a wrong address rule says what was expected", "[sys][address]")
 {
     for (const char* text : {"", "example.org", ".example.org", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/x", "10.0.0.0/+8", "::/129", "10.0.0.9-10.0.0.1",
