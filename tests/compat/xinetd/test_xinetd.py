@@ -3,8 +3,10 @@ import contextlib
 import datetime
 import os
 import pwd
+import re
 import socket
 import struct
+import subprocess
 import sys
 import unittest
 
@@ -26,7 +28,7 @@ MEANT_DIFFERENCES = {
 }
 # Names that xsvd adds for every server.
 OUR_VARIABLES = {"REMOTE_ADDR", "REMOTE_PORT", "PROTO", "TCPREMOTEIP", "TCPREMOTEPORT", "TCPLOCALIP", "TCPLOCALPORT",
-                 "SO_COOKIE", "SUPERVISOR_ENABLED", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_GROUP_NAME", "SUPERVISOR_SERVER_URL"}
+                 "SO_COOKIE", "XSVD_CONNECTION", "SUPERVISOR_ENABLED", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_GROUP_NAME", "SUPERVISOR_SERVER_URL"}
 
 NOW = datetime.datetime.now()
 INSIDE, OUTSIDE = "0:00-23:59", "20:00-21:00" if NOW.hour < 12 else "3:00-4:00"
@@ -450,6 +452,19 @@ class Wrappers(unittest.TestCase):
                     self.assertEqual(theirs, ours)
                     self.assertIsNotNone(ours)
         self.assertEqual(pair.daemon.ctl("check")[0], 0)
+
+
+class SampleFiles(unittest.TestCase):
+    """The files that Debian's package brings along."""
+
+    def test_every_entry_is_there_or_refused_with_a_reason(self):
+        samples = sorted((p.XINETD / "etc" / "xinetd.d").iterdir())
+        entries = sum(len(re.findall(r"^service\s", file.read_text(encoding="utf-8"), re.MULTILINE)) for file in samples)
+        self.assertGreaterEqual(entries, 10)
+        done = subprocess.run([xsvd.XSVCTL, "import", "--from=xinetd", *samples], capture_output=True, text=True, check=False)
+        sections = re.findall(r"^(?:; )?\[program:(.*)\]$", done.stdout, re.MULTILINE)
+        left_out = re.findall(r"^; .*/(servers|services):\d+: warning: .*left out", done.stdout, re.MULTILINE)
+        self.assertEqual((len(sections) + len(left_out), left_out), (entries, ["servers", "services"]), done.stdout)
 
 
 if __name__ == "__main__":
