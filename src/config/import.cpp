@@ -116,15 +116,25 @@ private:
             for (const Mistake& each : list) {
                 if (!wanted(each)) continue;
                 const bool stands = names_.contains(each.section) && !spoiled_.contains(each.section);
-                const std::string line = each.place.line > 0 ? fmt::format(":{}", each.place.line) : std::string();
-                comment(fmt::format("{}{}: {}: {}{}{}", each.place.file, line, &list == &loaded_.mistakes && stands ? "mistake" : word,
-                                    each.key, each.key.empty() ? "" : ": ", each.text));
+                comment(fmt::format("{}: {}", place_text(each.place), remark(each, &list == &loaded_.mistakes && stands ? "mistake" : word)));
                 if (count && &list == &loaded_.mistakes) ++import_.left;
             }
         };
         all(loaded_.mistakes, "not carried over");
-        all(loaded_.warnings, "ignored");
+        all(loaded_.warnings, "warning");
         all(loaded_.notes, "different");
+    }
+
+    static std::string place_text(const Place& place) { return place.line > 0 ? fmt::format("{}:{}", place.file, place.line) : place.file; }
+
+    /// "ignored: After: …" for a warning that After is ignored.
+    static std::string remark(const Mistake& each, std::string_view word)
+    {
+        constexpr std::string_view kIgnored = "ignored";
+        std::string_view text = each.text;
+        const bool is_ignored = word == "warning" && !each.key.empty() && text.starts_with(kIgnored);
+        if (is_ignored) text.remove_prefix(kIgnored.size());
+        return fmt::format("{}: {}{}{}", is_ignored ? kIgnored : word, each.key, each.key.empty() || is_ignored ? "" : ": ", text);
     }
 
     void print(const IniSection& section)
@@ -136,8 +146,8 @@ private:
         for (const IniKey& key : section.keys) {
             const std::string written = fmt::format("{} = {}\n", key.name, text::replace_all(key.value, "\n", "\n    "));
             if (!is_read_back(key, written)) {
-                comment(fmt::format("{}:{}: not carried over: {}: a file cannot say this value (a ';' or '#' after a blank begins a comment)",
-                                    key.place.file, key.place.line, key.name));
+                comment(fmt::format("{}: not carried over: {}: a file cannot say this value (a ';' or '#' after a blank begins a comment)",
+                                    place_text(key.place), key.name));
                 whole = false;
             }
             body += written;

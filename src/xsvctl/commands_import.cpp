@@ -36,16 +36,30 @@ Result<Wish> parse_wish(const std::string& arguments)
     return wish;
 }
 
-Result<config::ForeignFiles> sort_by_dialect(const Wish& wish, const config::Surroundings& surroundings)
+/// Not on stdout, which most often becomes a configuration.
+void complain(Session& session, const Error& error)
+{
+    if (session.out.is_json()) session.error("ERROR: " + error.message);
+    else session.hint("ERROR: " + error.message);
+    session.exit_status = exit_code::kGeneric;
+}
+
+Result<config::Dialect> dialect_of(const std::string& file, const Wish& wish, const config::Surroundings& surroundings)
+{
+    const auto content = surroundings.read(file);
+    if (!content) return tl::unexpected(content.error());
+    return wish.dialect ? Result<config::Dialect>(*wish.dialect) : config::guess_dialect(file, *content);
+}
+
+/// Without those that cannot be read or are none of these dialects; each has had its error.
+config::ForeignFiles sort_by_dialect(Session& session, const Wish& wish, const config::Surroundings& surroundings)
 {
     config::ForeignFiles files;
     for (const std::string& name : wish.files) {
         const std::string file = surroundings.absolute(name);
-        const auto content = surroundings.read(file);
-        if (!content) return tl::unexpected(content.error());
-        auto dialect = wish.dialect ? Result<config::Dialect>(*wish.dialect) : config::guess_dialect(file, *content);
-        if (!dialect) return tl::unexpected(std::move(dialect).error());
-        files[*dialect].push_back(file);
+        const auto dialect = dialect_of(file, wish, surroundings);
+        if (dialect) files[*dialect].push_back(file);
+        else complain(session, dialect.error());
     }
     return files;
 }
@@ -59,15 +73,13 @@ Outcome commands::import(Session& session, const std::string& arguments)
     config::Surroundings surroundings = config::Surroundings::real();
     // Nothing is started: anybody may have written the files.
     surroundings.read = [](const std::string& path) { return sys::read_config_file(path, false); };
-    const auto files = wish ? sort_by_dialect(*wish, surroundings) : Result<config::ForeignFiles>(tl::unexpected(wish.error()));
-    if (!files) {
-        // Not on stdout, which most often becomes a configuration.
-        if (session.out.is_json()) session.error("ERROR: " + files.error().message);
-        else session.hint("ERROR: " + files.error().message);
-        session.exit_status = exit_code::kGeneric;
+    if (!wish) {
+        complain(session, wish.error());
         return {};
     }
-    const config::Import import = config::import_files(*files, surroundings, wish->rules);
+    const config::ForeignFiles files = sort_by_dialect(session, *wish, surroundings);
+    if (files.empty()) return {};
+    const config::Import import = config::import_files(files, surroundings, wish->rules);
     session.out.text(import.text);
     session.out.value(wire::Value::Struct{{"configuration", import.text},
                                           {"programs", static_cast<std::int64_t>(import.carried)},

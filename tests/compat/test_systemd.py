@@ -135,12 +135,35 @@ class Units(xsvd.TestCase):
 
     def test_the_instance_of_a_connection(self):
         folder, port = self.folder(), xsvd.free_port()
-        self.unit(folder / "x.socket", f"[Socket]\nListenStream=127.0.0.1:{port}\nAccept=yes\n")
-        self.unit(folder / "x@.service", "[Service]\nExecStart=/bin/echo %i %p $REMOTE_ADDR\nStandardInput=socket\nStandardError=journal\n")
+        self.unit(folder / "x.socket", f"[Socket]\nListenStream={port}\nListenStream={folder}/s\nAccept=yes\n")
+        self.unit(folder / "x@.service", "[Service]\nExecStart=/bin/echo %i %p $REMOTE_ADDR\nStandardInput=socket\nStandardError=journal\n"
+                                         f"ExecStartPre=/bin/sh -c 'echo before; echo \"$$0\" >> {folder}/before' %i\n")
+        daemon = self.start(folder)
+        said = []
+        for number, host in enumerate(("127.0.0.1", "::1", "127.0.0.1")):
+            with xsvd.connect((host, port)) as s:
+                said.append(f"{number}-{host}:{port}-{host}:{s.getsockname()[1]}")
+                self.assertEqual(xsvd.read_all(s).decode(), f"{said[-1]} x {host}\n")
+            if number == 1:   # the next engine goes on counting
+                engine = daemon.engine()
+                os.kill(engine, signal.SIGKILL)
+                daemon.wait_for_engine(other_than=engine)
+        said.append(f"3-{os.getpid()}-{os.getuid()}")
+        self.assertEqual(xsvd.talk(f"{folder}/s").decode(), f"{said[-1]} x\n")
+        self.assertEqual((folder / "before").read_text(encoding="utf-8").split(), said)
+
+    def test_both_families(self):
+        """ListenStream=PORT, and with BindIPv6Only=both one socket for them."""
+        folder, each, one = self.folder(), xsvd.free_port(), xsvd.free_port()
+        self.unit(folder / "each.socket", f"[Socket]\nListenStream={each}\nAccept=yes\n")
+        self.unit(folder / "one.socket", f"[Socket]\nListenStream={one}\nBindIPv6Only=both\nAccept=yes\n")
+        for name in ("each", "one"):
+            self.unit(folder / f"{name}@.service", "[Service]\nExecStart=/bin/cat\nStandardInput=socket\n")
         self.start(folder)
-        with xsvd.connect(("127.0.0.1", port)) as s:
-            own, answer = s.getsockname()[1], xsvd.read_all(s).decode()
-        self.assertRegex(answer, rf"^\d+-\d+-127\.0\.0\.1:{port}-127\.0\.0\.1:{own} x 127\.0\.0\.1\n$")
+        for port, sockets in ((each, 2), (one, 1)):
+            self.assertEqual(len(xsvd.listener_inodes(port)), sockets)
+            for host in ("127.0.0.1", "::1"):
+                self.assertEqual(xsvd.talk((host, port), b"hello"), b"hello")
 
 
 @unittest.skipUnless(ACTIVATE, "needs systemd-socket-activate")

@@ -80,6 +80,13 @@ class Inetd(xsvd.TestCase):
         self.assertEqual((imported.returncode, imported.stderr), (1, "1 not carried over; the comments say why\n"))
         self.assertIn("\n[program:2000]\n", imported.stdout)
         self.assertIn("\n; [program:2001]\n", imported.stdout)
+        # What cannot be read costs the others nothing.
+        some = run("import", file.parent / "none", file, file.parent)
+        self.assertEqual((some.returncode, some.stdout), (1, imported.stdout))
+        errors = some.stderr.splitlines()
+        self.assertEqual(len(errors), 3, errors)
+        self.assertRegex(errors[0], rf"^ERROR: .*{file.parent}/none.*No such file")
+        self.assertRegex(errors[1], rf"^ERROR: .*{file.parent}\b")
         wrong = run("import", "--from", "launchd", file)
         self.assertEqual((wrong.returncode, wrong.stdout), (1, ""))
         self.assertEqual(wrong.stderr, "ERROR: --from: expected xinetd, inetd or systemd, got 'launchd'\n")

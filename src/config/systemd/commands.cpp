@@ -16,9 +16,9 @@ constexpr std::string_view kStartVariables[] = {
     "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE",
 };
 
-// The instance name of a connection: the pid stands for systemd's count, which no two at a time share either.
+// The instance name of a connection, as systemd 252 makes it: "N-LOCAL:PORT-REMOTE:PORT", "N-PID-UID".
 constexpr std::string_view kInstance =
-    "\"$$-$SO_COOKIE-${IPCREMOTEPID:+$IPCREMOTEPID-$IPCREMOTEEUID}"
+    "\"$XSVD_CONNECTION-${IPCREMOTEPID:+$IPCREMOTEPID-$IPCREMOTEEUID}"
     "${TCPLOCALIP:+$TCPLOCALIP:$TCPLOCALPORT-$REMOTE_ADDR:$REMOTE_PORT}\"";
 
 bool is_name_letter(char c)
@@ -91,6 +91,13 @@ void ProgramBuilder::commands(const Directive& directive, const Values& values)
     for (const Assignment* line : values.items) parse_commands(*line, list);
 }
 
+/// systemd skips a start whose condition does not hold, and nobody has failed.
+void ProgramBuilder::start_condition(const Directive& directive, const Values& values)
+{
+    commands(directive, values);
+    if (!serves_one_caller()) note(values.place(), std::string(directive.key), "one that does not hold is a failed start here: it is looked at again after growing pauses");
+}
+
 void ProgramBuilder::parse_commands(const Assignment& line, std::vector<Command>& to)
 {
     auto words = split_words(line.value);
@@ -134,13 +141,26 @@ void ProgramBuilder::parse_commands(const Assignment& line, std::vector<Command>
     finish();
 }
 
-/// The words for a shell.
-std::string ProgramBuilder::shell_line(const Command& command)
+/// What the program of a connection does first: nothing else runs beside it.
+std::string ProgramBuilder::preparations()
 {
-    std::string line = "set -f; exec";
+    std::string line;
+    for (const Command& command : commands_["start_pre"]) {
+        if (command.privileged && !(user_.empty() && group_.empty()))
+            warn(command.place, command.key, "ignored: needs more rights than the program has, whose user is set before anything runs for a connection: do it once");
+        else
+            line += shell_words(command) + " </dev/null" + (streams_to_caller_ ? " >/dev/null 2>&1" : " >&2") + (command.may_fail ? "; " : " || exit; ");
+    }
+    return line;
+}
+
+/// The command as a shell reads it.
+std::string ProgramBuilder::shell_words(const Command& command)
+{
+    std::string line;
     for (std::size_t i = 0; i < command.words.size(); ++i) {
         const Word word = analyse(command.words[i], command.literal || i == 0);
-        line += ' ';
+        if (i > 0) line += ' ';
         if (word.pieces.empty()) line += "''";
         for (const Piece& piece : word.pieces) {
             if (piece.kind == Piece::Text) line += quoted_word(piece.text);
@@ -154,6 +174,7 @@ std::string ProgramBuilder::shell_line(const Command& command)
 std::string ProgramBuilder::rendered(const Command& command, bool main)
 {
     std::vector<std::string> words;
+    const std::string before = main && serves_one_caller() ? preparations() : std::string();
     std::string for_shell;
     const bool has_files = !environment_files_.empty() || !environment_pass_.empty();
     for (std::size_t i = 0; i < command.words.size(); ++i) {
@@ -178,11 +199,12 @@ std::string ProgramBuilder::rendered(const Command& command, bool main)
         }
     }
     if (main && !command.argv0.empty()) section_.set("argv0", command.argv0, command.place);
-    if (for_shell.empty()) return command_line(words);
-    note(command.place, command.key, fmt::format("a shell puts {} in at each start, and becomes the program", for_shell));
+    if (for_shell.empty() && before.empty()) return command_line(words);
+    if (!for_shell.empty()) note(command.place, command.key, fmt::format("a shell puts {} in at each start, and becomes the program", for_shell));
+    if (!before.empty()) note(command.place, command.key, "a shell runs the commands of ExecStartPre= and makes the folders for each connection, and becomes the program");
     if (!command.argv0.empty()) warn(command.place, command.key, fmt::format("the name '{}' after '@' is ignored: a shell starts the program", command.argv0));
     if (main && !command.argv0.empty()) section_.set("argv0", "/bin/sh", command.place);
-    const std::vector<std::string> shell = {"/bin/sh", "-c", shell_line(command)};
+    const std::vector<std::string> shell = {"/bin/sh", "-c", "set -f; " + before + "exec " + shell_words(command)};
     return command_line(shell);
 }
 
@@ -204,6 +226,12 @@ void ProgramBuilder::finish_command()
 
 void ProgramBuilder::finish_hooks()
 {
+    if (serves_one_caller()) {
+        for (const std::string_view key : {"start_post", "stop_command", "stop_post"})
+            for (const Command& command : commands_[std::string(key)])
+                warn(command.place, command.key, "ignored: for a connection only the commands before the program are run");
+        return;
+    }
     for (const std::string_view key : {"start_pre", "start_post", "stop_command", "stop_post", "reload_command"}) {
         const auto found = commands_.find(key);
         if (found == commands_.end() || found->second.empty()) continue;

@@ -37,6 +37,9 @@ struct Directive {
     std::string_view word = {};  ///< what a reader for many directives needs to know
 };
 
+std::span<const Directive> unit_directives();
+std::span<const Directive> socket_directives();
+std::span<const Directive> service_directives();
 /// All of them; read in this order, which matters where one looks at another.
 std::span<const Directive> directives();
 

@@ -1,6 +1,7 @@
 #include "config/systemd/program.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "config/systemd/text.h"
@@ -13,24 +14,16 @@ bool is_listen(std::string_view section, std::string_view key)
     return section == "Socket" && key.starts_with("Listen");
 }
 
-/// "After=network.target": something that is true once a machine is up.
-bool is_milestone(std::string_view unit)
-{
-    for (const std::string_view suffix : {".target", ".slice", ".mount", ".device", ".path", ".timer", ".swap"})
-        if (unit.ends_with(suffix)) return true;
-    return unit.starts_with("systemd-");
-}
-
 }  // namespace
 
 ProgramBuilder::ProgramBuilder(std::string program, const Place& place, Translation& translation, const Surroundings& surroundings,
-                               const TranslationRules& rules, const std::vector<UnitName>& imported)
+                               const TranslationRules& rules, StartOrder& order)
     : section_(std::move(program), place),
       place_(place),
       translation_(translation),
       surroundings_(surroundings),
       rules_(rules),
-      imported_(imported)
+      order_(order)
 {
 }
 
@@ -125,7 +118,7 @@ std::optional<std::string> ProgramBuilder::plain(const Assignment& line)
     auto value = specifiers_->expand(line.value);
     if (!value) mistake(line.place, line.key, value.error().message);
     else if (value->find(kConnection) != std::string::npos)
-        mistake(line.place, line.key, "the instance of a connection is known only once there is one; it may stand in ExecStart= alone");
+        mistake(line.place, line.key, "the instance of a connection is known only once there is one; it may stand in ExecStart= and ExecStartPre= alone");
     else return *std::move(value);
     return std::nullopt;
 }
@@ -157,23 +150,16 @@ void ProgramBuilder::sandbox(const Directive& directive, const Values& values)
     if (harmless) return;
     const std::string key(directive.key);
     if (rules_.unsafe) warn(values.place(), key, "ignored (import_unsafe): " + std::string(directive.text));
-    else mistake(values.place(), key, std::string(directive.text) + ", and xsvd cannot: the program would have more rights than its author allowed "
-                                      "(import_unsafe = yes in [include] starts it without)");
+    else mistake(values.place(), key, std::string(directive.text) + ", and xsvd cannot" +
+                                      (std::exchange(is_sandboxed_, true) ? "" : ": the program would have more rights than its author allowed "
+                                      "(import_unsafe = yes in [include], or import --unsafe, starts it without)"));
 }
 
+/// What it means is known when all units are.
 void ProgramBuilder::dependency(const Directive& directive, const Values& values)
 {
-    std::vector<std::string> others;
-    for (const Assignment* line : values.items) {
-        const auto value = plain(*line);
-        if (!value) return;
-        for (const std::string& unit : text::words(*value)) {
-            const bool known = std::any_of(imported_.begin(), imported_.end(), [&](const UnitName& name) { return name.full == unit || name.of_template() == unit; });
-            if (!known && !is_milestone(unit)) others.push_back(unit);
-        }
-    }
-    if (!others.empty())
-        warn(values.place(), std::string(directive.key), fmt::format("ignored: {} is not imported", text::escape_control(text::join(others, ", "))));
+    for (const Assignment* line : values.items)
+        if (const auto value = plain(*line)) order_.names(section_.name(), std::string(directive.key), line->place, text::words(*value));
 }
 
 /// "Conflicts=shutdown.target" is in many units, and says what happens to every program.
@@ -182,14 +168,14 @@ void ProgramBuilder::conflict(const Directive& directive, const Values& values)
     std::vector<std::string> others;
     for (const Assignment* line : values.items)
         for (const std::string& unit : text::words(line->value))
-            if (!is_milestone(unit)) others.push_back(unit);
+            if (unit.find(".target") == std::string::npos) others.push_back(unit);
     if (!others.empty())
-        warn(values.place(), std::string(directive.key), fmt::format("ignored: {}, but {} may run beside it", directive.text, text::escape_control(text::join(others, ", "))));
+        warn(values.place(), std::string(directive.key), fmt::format("ignored: {}, so {} may run beside it", directive.text, text::escape_control(text::join(others, ", "))));
 }
 
 void ProgramBuilder::condition(const Directive& directive, const Values& values)
 {
-    warn(values.place(), std::string(directive.key), "not checked: the program starts whether it holds or not");
+    warn(values.place(), std::string(directive.key), "not checked: the program starts whether it holds or not; a test in ExecStartPre= can hold it back");
 }
 
 /// Looked at when the configuration is read; all must hold, of those with '|' one.
@@ -225,9 +211,9 @@ IniSection ProgramBuilder::finish()
     if (has_sockets()) finish_sockets();
     finish_folders();
     finish_identity();
+    finish_streams();
     finish_command();
     finish_environment();
-    finish_streams();
     finish_stops();
     finish_hooks();
     finish_addresses();

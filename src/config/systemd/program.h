@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config/systemd/directives.h"
+#include "config/systemd/order.h"
 #include "config/systemd/specifiers.h"
 #include "config/systemd/unit.h"
 #include "config/values.h"
@@ -38,7 +39,7 @@ struct Command {
 class ProgramBuilder {
 public:
     ProgramBuilder(std::string program, const Place& place, Translation& translation, const Surroundings& surroundings, const TranslationRules& rules,
-                   const std::vector<UnitName>& imported);
+                   StartOrder& order);
 
     void add_socket(const Unit& unit);
     /// After the sockets. `per_connection`: a template whose instances are connections.
@@ -81,6 +82,7 @@ public:
     void type(const Directive&, const Values&);
     void pid_file(const Directive&, const Values&);
     void commands(const Directive&, const Values&);         ///< word: start, start_pre …
+    void start_condition(const Directive&, const Values&);
     void environment(const Directive&, const Values&);
     void environment_files(const Directive&, const Values&);
     void pass_environment(const Directive&, const Values&);
@@ -119,7 +121,8 @@ private:
 
     void parse_commands(const Assignment& line, std::vector<Command>& to);
     std::string rendered(const Command& command, bool main);
-    std::string shell_line(const Command& command);
+    std::string shell_words(const Command& command);
+    std::string preparations();
     void finish_sockets();
     void finish_options();
     void finish_own_options();
@@ -143,7 +146,7 @@ private:
     Translation& translation_;
     const Surroundings& surroundings_;
     const TranslationRules& rules_;
-    const std::vector<UnitName>& imported_;
+    StartOrder& order_;
 
     const Unit* unit_ = nullptr;               ///< the one that is being read
     std::optional<Specifiers> specifiers_;
@@ -162,6 +165,8 @@ private:
     Place identity_place_;
     std::string streams_[3];                   ///< StandardInput, -Output, -Error as written
     Place stream_places_[3];
+    bool streams_to_caller_ = false;           ///< all of them
+    bool is_sandboxed_ = false;                ///< what that means has been said
     std::string restart_ = "no";
     std::string kill_mode_ = "control-group";
     bool kills_ = true;
@@ -172,6 +177,7 @@ private:
         std::string mode = "0755";
         bool preserved = true;
         Place place;
+        std::string key;
     };
     std::map<std::string, MadeFolders, std::less<>> folders_;
     std::map<std::string, std::vector<std::string>, std::less<>> addresses_;

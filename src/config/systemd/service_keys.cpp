@@ -90,8 +90,10 @@ void ProgramBuilder::type(const Directive& directive, const Values& values)
     if (type_ == "notify-reload") section_.set("reload_signal", "HUP", values.place());
 }
 
+/// Other types of programs may write one; nobody reads it.
 void ProgramBuilder::pid_file(const Directive&, const Values& values)
 {
+    if (type_ != "forking") return;
     auto path = plain(values.last());
     if (!path) return;
     if (!path->starts_with('/')) *path = specifiers_->expand("%t").value() + "/" + *path;
@@ -290,6 +292,7 @@ void ProgramBuilder::made_folders(const Directive& directive, const Values& valu
     if (!words) return;
     MadeFolders& folders = folders_[std::string(directive.word)];
     folders.place = values.place();
+    folders.key = directive.key;
     if (directive.word == "RUNTIME") folders.preserved = false;
     for (const std::string& word : *words) {
         const bool good = !word.empty() && !word.starts_with('/') && ("/" + word + "/").find("/../") == std::string::npos && word.find(':') == std::string::npos;
@@ -351,6 +354,7 @@ void ProgramBuilder::finish_folders()
             Command make;
             make.privileged = make.literal = true;
             make.place = folders.place;
+            make.key = folders.key;
             make.words = {"/usr/bin/install", "-d", "-m", folders.mode};
             if (kind != "CONFIGURATION" && !user_.empty()) make.words.insert(make.words.end(), {"-o", user_});
             if (kind != "CONFIGURATION" && !group_.empty()) make.words.insert(make.words.end(), {"-g", group_});
@@ -433,6 +437,7 @@ void ProgramBuilder::finish_streams()
     if (from_socket && err == "socket" && out != "socket") return mistake(stream_places_[2], "StandardError", "'socket' needs StandardOutput=socket");
     if (has_sockets()) {
         const char* pass = !from_socket ? "listen_fds" : out != "socket" ? "stdin" : err != "socket" ? "stdio" : "stdio_all";
+        streams_to_caller_ = std::string_view(pass) == "stdio_all";
         section_.set("socket_pass", pass, stream_places_[0].file.empty() ? section_place() : stream_places_[0]);
     }
     set_stream("stdout", out, stream_places_[1]);

@@ -21,6 +21,15 @@ std::string value_of(const Unit& unit, std::string_view section, std::string_vie
     return Specifiers(unit, false, surroundings).expand(value).value_or("");
 }
 
+/// Of the last line with a directive, else of the unit's own section.
+Place place_of(const Unit& unit, std::string_view key)
+{
+    Place place = unit.place;
+    for (const Assignment& line : unit.lines)
+        if (line.key == key) place = line.place;
+    return place;
+}
+
 bool accepts(const Unit& unit, const Surroundings& surroundings)
 {
     const std::string value = text::lower(value_of(unit, "Socket", "Accept", surroundings));
@@ -54,6 +63,7 @@ public:
             if (name.suffix == "socket") if (const Unit* unit = readable(name); unit != nullptr && accepts(*unit, surroundings_)) accepted(*unit);
         for (const UnitName& name : units_.listed())
             if (name.suffix == "service" && !used_.contains(name.full)) alone(name);
+        order_.apply(translation_);
         return std::move(translation_);
     }
 
@@ -108,12 +118,14 @@ private:
 
     ProgramBuilder builder(const std::string& stem, const Place& place)
     {
-        return {program_name(stem), place, translation_, surroundings_, rules_, units_.listed()};
+        return {program_name(stem), place, translation_, surroundings_, rules_, order_};
     }
 
-    void finish(ProgramBuilder& program)
+    /// `units`: those the program is made of.
+    void finish(ProgramBuilder& program, const std::vector<std::string>& units)
     {
         IniSection section = program.finish();
+        for (const std::string& unit : units) order_.stands_for(unit, section.name);
         if (!names_.insert(section.name).second) {
             translation_.mistake(section.place, section.name, "", fmt::format("[{}] is already there: two units make the same name", section.name));
             return;
@@ -126,12 +138,16 @@ private:
         const auto name = UnitName::parse(service);
         const Unit* unit = name && name->suffix == "service" ? units_.find(service) : nullptr;
         ProgramBuilder program = builder(name ? name->stem() : sockets.front()->name.stem(), sockets.front()->place);
-        for (const Unit* socket : sockets) program.add_socket(*socket);
+        std::vector<std::string> units{service};
+        for (const Unit* socket : sockets) {
+            program.add_socket(*socket);
+            units.push_back(socket->name.full);
+        }
         used_.insert(service);
         if (unit == nullptr || unit->lines.empty())
-            program.mistake(sockets.front()->place, "Service", fmt::format("there is no {} among the files or beside them", text::escape_control(service)));
+            program.mistake(place_of(*sockets.front(), "Service"), "Service", fmt::format("there is no {} among the files or beside them", text::escape_control(service)));
         else program.set_service(*unit, false);
-        finish(program);
+        finish(program, units);
     }
 
     /// A connection is an instance of NAME@.service; the program is called after the socket.
@@ -142,9 +158,9 @@ private:
         const std::string service = socket.name.prefix + "@.service";
         const Unit* unit = units_.find(service);
         used_.insert(service);
-        if (unit == nullptr || unit->lines.empty()) program.mistake(socket.place, "Accept", fmt::format("there is no {} among the files or beside them", text::escape_control(service)));
+        if (unit == nullptr || unit->lines.empty()) program.mistake(place_of(socket, "Accept"), "Accept", fmt::format("there is no {} among the files or beside them", text::escape_control(service)));
         else program.set_service(*unit, true);
-        finish(program);
+        finish(program, {socket.name.full, service});
     }
 
     void alone(const UnitName& name)
@@ -156,13 +172,14 @@ private:
         }
         ProgramBuilder program = builder(name.stem(), unit->place);
         program.set_service(*unit, false);
-        finish(program);
+        finish(program, {name.full});
     }
 
     const Surroundings& surroundings_;
     const TranslationRules& rules_;
     Translation translation_;
     UnitFiles units_;
+    StartOrder order_;
     std::vector<std::pair<std::string, std::vector<const Unit*>>> listeners_;   // service -> sockets, as listed
     std::set<std::string> used_, names_;
 };

@@ -18,6 +18,11 @@ bool is_comment(std::string_view line)
     return line.starts_with('#') || line.starts_with(';');
 }
 
+bool is_own_section(std::string_view section, const UnitName& name)
+{
+    return section == (name.suffix == "socket" ? "Socket" : "Service");
+}
+
 /// Lines, with those that a backslash continues made one. Comments between them are left out.
 class LineReader {
 public:
@@ -89,6 +94,7 @@ void parse_unit(std::string_view text, const std::string& file, Unit& unit)
         } else if (content.starts_with('[')) {
             if (!content.ends_with(']')) bad("expected [Section], got '" + text::escape_control(content) + "'");
             section = content.substr(1, content.size() - 2 + (content.ends_with(']') ? 0 : 1));
+            if (unit.place.line == 0 && is_own_section(section, unit.name)) unit.place.line = number;
         } else if (const auto equals = content.find('='); equals == std::string_view::npos || equals == 0) {
             bad("expected Key=value, got '" + text::escape_control(content.substr(0, 80)) + "'");
         } else if (section.empty()) {
@@ -171,7 +177,9 @@ const Unit* UnitFiles::find(const std::string& full)
     unit->name = *name;
     unit->place = {file, 0};
     read_into(*unit, file);
-    if (!unit->lines.empty()) add_drop_ins(*unit);
+    if (unit->lines.empty()) return &*unit;
+    unit->place.line = std::max(unit->place.line, 1);
+    add_drop_ins(*unit);
     return &*unit;
 }
 

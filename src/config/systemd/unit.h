@@ -35,12 +35,12 @@ struct BadLine {
 
 struct Unit {
     UnitName name;             ///< with its instance, whatever file it was read from
-    Place place;               ///< the file itself
+    Place place;               ///< the line of [Socket] or [Service] in its file; line 0: the file is empty or cannot be read
     std::vector<Assignment> lines;   ///< of the file, then of its drop-ins
     std::vector<BadLine> bad;
 };
 
-/// Appends the lines of one file.
+/// Appends the lines of one file. The first time it notes where the unit's own section begins.
 void parse_unit(std::string_view text, const std::string& file, Unit& unit);
 
 /// The units that can be had: those listed, their templates, and what lies beside them.

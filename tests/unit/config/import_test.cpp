@@ -109,7 +109,7 @@ TEST_CASE("an import is the sections, with a comment for each remark", "[config]
           "; Imported from /etc/foreign\n"
           "; /etc/foreign:3: not carried over: expected service, type, protocol, wait or nowait, user, server, arguments; got 1 word ('what')\n"
           "\n"
-          "; /etc/foreign:1: ignored: arguments: a '#' behind an entry begins no comment: the rest of the line is arguments, as with inetd\n"
+          "; /etc/foreign:1: warning: arguments: a '#' behind an entry begins no comment: the rest of the line is arguments, as with inetd\n"
           "; /etc/foreign:1: different: protocol: 'tcp' means IPv4 and IPv6, as with Debian's inetd; others serve IPv4 only: write tcp4 for that\n"
           "; /etc/foreign:1: different: programs get PATH and what belongs to the connection as their environment, nothing of the daemon's\n"
           "; /etc/foreign:1: different: wait: 5 calls a minute are served and more of them wait; openbsd-inetd serves 4 and then refuses for ten minutes\n"

@@ -150,7 +150,7 @@ TEST_CASE("every form of an address", "[config][systemd]")
     CHECK(socket("ListenSequentialPacket=/run/s\n") == "x.socket=unix-seqpacket:/run/s");
     CHECK(socket("ListenFIFO=/run/f\n") == "x.socket=fifo:/run/f");
     CHECK(mistakes(pair("", "ListenSequentialPacket=80\n")) == Lines{"/u/x.socket:2 ListenSequentialPacket: expected a path, @name or vsock address, got '80'",
-                                                                    "/u/x.socket:0 : the socket unit listens nowhere: expected ListenStream= or another Listen…="});
+                                                                    "/u/x.socket:1 : the socket unit listens nowhere: expected ListenStream= or another Listen…="});
     // In the order of the file, whatever kind; an empty line of any kind forgets those before it.
     CHECK(socket("ListenFIFO=/run/a\nListenStream=\nListenDatagram=69\nListenStream=80\nFileDescriptorName=web\n") == "web=udp:69\nweb=tcp:80");
     CHECK(mistakes(pair("", "ListenUSBFunction=/dev/x\nListenStream=80\n")) ==
@@ -195,7 +195,50 @@ TEST_CASE("a connection is an instance of the template", "[config][systemd]")
     CHECK(value(per_connection("ExecStart=/bin/x\n", "PollLimitBurst=0\nTriggerLimitBurst=10\nTriggerLimitIntervalSec=5s\n"), "max_rate") == "10/5s");
     CHECK(value(per_connection("ExecStart=/bin/x\n", "PollLimitBurst=0\nTriggerLimitIntervalSec=0\n"), "max_rate") == "(none)");
     CHECK(mistakes(translated({{"/u/x.socket", "[Socket]\nAccept=yes\nListenStream=7\n"}})) ==
-          Lines{"/u/x.socket:0 Accept: there is no x@.service among the files or beside them"});
+          Lines{"/u/x.socket:2 Accept: there is no x@.service among the files or beside them"});
+}
+
+TEST_CASE("what a connection's program does first is done by a shell", "[config][systemd]")
+{
+    const auto t = per_connection("ExecStart=/bin/x %p\nExecStartPre=-/bin/a 'b c'\nExecCondition=/bin/test -e /y\nRuntimeDirectory=r\nExecStopPost=/bin/z\nStandardInput=socket\nStandardError=journal\n");
+    CHECK(value(t, "command") == "/bin/sh -c 'set -f; /usr/bin/install -d -m 0755 /run/r </dev/null >&2 || exit; /bin/test -e /y </dev/null >&2 || exit; "
+                                 "/bin/a '\"'\"'b c'\"'\"' </dev/null >&2; exec /bin/x x'");
+    CHECK(value(t, "start_pre") == "(none)");
+    CHECK(warnings(t) == Lines{"/u/x@.service:6 ExecStopPost: ignored: for a connection only the commands before the program are run"});
+    CHECK(value(per_connection("ExecStart=/bin/x\nExecStartPre=/bin/a\nStandardInput=socket\n"), "command") ==
+          "/bin/sh -c 'set -f; /bin/a </dev/null >/dev/null 2>&1 || exit; exec /bin/x'");
+    const auto user = per_connection("ExecStart=/bin/x\nUser=git\nExecStartPre=+/bin/a\n");
+    CHECK(value(user, "command") == "/bin/x");
+    CHECK(warnings(user) == Lines{"/u/x@.service:4 ExecStartPre: ignored: needs more rights than the program has, whose user is set before anything runs for a connection: do it once"});
+}
+
+TEST_CASE("After= and Before= among imported units are priorities", "[config][systemd]")
+{
+    const auto unit = [](const std::string& lines) { return "[Unit]\n" + lines + "[Service]\nExecStart=/bin/x\n"; };
+    const auto t = translated({{"/u/a.service", unit("After=c.service b.socket network.target\n")},
+                               {"/u/b.service", unit("Before=c.service\nRequires=b.socket\nAfter=b.socket\n")},
+                               {"/u/b.socket", "[Socket]\nListenStream=80\n"},
+                               {"/u/c.service", unit("After=a.service\n")},
+                               {"/u/d.service", unit("Wants=a.service\n")}});
+    std::map<std::string, std::string> priorities;
+    for (std::size_t i = 0; i < t.sections.size(); ++i) priorities[t.sections[i].name.substr(8)] = value(t, "priority", i);
+    CHECK(priorities == std::map<std::string, std::string>{{"a", "1001"}, {"b", "(none)"}, {"c", "1000"}, {"d", "(none)"}});
+    CHECK(warnings(t) == Lines{"/u/c.service:2 After: ignored: a starts after this program, as lines before this one say"});
+    CHECK(remarks(t, Remark::Weight::Note).front() == "/u/b.service:2 Before: starts before c (priority), but neither waits until the other is ready");
+    CHECK(mistakes(t).empty());
+}
+
+TEST_CASE("every remark has its line", "[config][systemd]")
+{
+    const auto t = translated({{"/u/a.socket", "[Unit]\nAfter=z.service\n\n[Socket]\nAccept=no\nExecStartPre=/bin/a\nBacklog=x\nSocketUser=no-such\n"},
+                               {"/u/a.service", "[Unit]\nDescription=a\n[Service]\nType=simple\n"}, {"/u/b.socket", "[Socket]\nListenStream=80\n"}});
+    CHECK(t.remarks.size() >= 6);
+    for (const Remark& remark : t.remarks) {
+        INFO(remark.key << ": " << remark.text);
+        CHECK(remark.place.line > 0);
+    }
+    CHECK(warnings(t).front() == "/u/a.socket:6 ExecStartPre: ignored: no command is run when a socket opens or closes: use SocketMode=, SocketUser=, DirectoryMode=, "
+                                 "Symlinks=, or ExecStartPre= of the service");
 }
 
 TEST_CASE("template sockets", "[config][systemd]")
@@ -207,7 +250,7 @@ TEST_CASE("template sockets", "[config][systemd]")
     CHECK(value(t, "socket") == "tcp:10022");
     CHECK(value(t, "command") == "/bin/ts ts");
     CHECK(translated(files).sections.empty());
-    CHECK(remarks(translated(files), Remark::Weight::Note).front() == "/u/ts@.socket:0 : a template: name its instances, such as ts@x.socket");
+    CHECK(remarks(translated(files), Remark::Weight::Note).front() == "/u/ts@.socket:1 : a template: name its instances, such as ts@x.socket");
     const auto loaded = load("/etc/x.conf", {}, machine({{"/etc/x.conf", "[include]\nsystemd=/u/ts@7.socket\n"}, {"/u/ts@.socket", files.at("/u/ts@.socket")}, {"/u/ts@.service", files.at("/u/ts@.service")}}));
     CHECK(messages(loaded.mistakes).empty());
     CHECK(first(loaded).name == "ts@7");
@@ -220,7 +263,7 @@ TEST_CASE("several sockets for one service", "[config][systemd]")
     REQUIRE(t.sections.size() == 1);
     CHECK(value(t, "socket") == "a.socket=tcp:80\nb=tcp:81");
     CHECK(mistakes(translated({{"/u/a.socket", "[Socket]\nListenStream=80\nService=none.service\n"}})) ==
-          Lines{"/u/a.socket:0 Service: there is no none.service among the files or beside them"});
+          Lines{"/u/a.socket:3 Service: there is no none.service among the files or beside them"});
 }
 
 TEST_CASE("sockets of one service keep their own options", "[config][systemd]")
@@ -279,7 +322,7 @@ TEST_CASE("specifiers", "[config][systemd]")
     CHECK(value(translated(files, {"/u/a-b@c-d.service"}), "command") ==
           "/bin/x a-b@c-d.service a-b@c-d a-b c-d b /c/d /run /var/lib /root box root 0 %% 6.1");
     CHECK(mistakes(alone("ExecStart=/bin/x %k\n")) == Lines{"/u/x.service:2 ExecStart: the specifier '%k' is not known here",
-                                                           "/u/x.service:0 ExecStart: the service starts nothing: expected ExecStart="});
+                                                           "/u/x.service:1 ExecStart: the service starts nothing: expected ExecStart="});
 }
 
 TEST_CASE("variables in commands", "[config][systemd]")
@@ -291,9 +334,9 @@ TEST_CASE("variables in commands", "[config][systemd]")
     CHECK(value(t, "command") == "/bin/sh -c 'set -f; exec /bin/x '\"'\"'two words'\"'\"' $O \"${O}\"'");
     CHECK(value(t, "environment_default").find("O=\"-d\"") != std::string::npos);
     CHECK(value(t, "environment_file") == "-/etc/default/x");
-    CHECK(value(per_connection("ExecStart=/bin/x %i\n"), "command").find("$SO_COOKIE") != std::string::npos);
+    CHECK(value(per_connection("ExecStart=/bin/x %i\n"), "command").find("\"$XSVD_CONNECTION-${IPCREMOTEPID") != std::string::npos);
     CHECK(mistakes(per_connection("ExecStart=/bin/x\nEnvironment=A=%i\n")) ==
-          Lines{"/u/x@.service:3 Environment: the instance of a connection is known only once there is one; it may stand in ExecStart= alone"});
+          Lines{"/u/x@.service:3 Environment: the instance of a connection is known only once there is one; it may stand in ExecStart= and ExecStartPre= alone"});
 }
 
 TEST_CASE("prefixes and lists of commands", "[config][systemd]")
@@ -315,7 +358,7 @@ TEST_CASE("prefixes and lists of commands", "[config][systemd]")
     const auto root = alone("ExecStart=+/bin/x\nUser=git\n");
     CHECK(value(root, "user") == "(none)");
     CHECK(mistakes(alone("ExecStart=|/bin/x\n")).front() == "/u/x.service:2 ExecStart: the prefix '|' (through the user's shell) is not supported");
-    CHECK(mistakes(alone("Type=simple\n")) == Lines{"/u/x.service:0 ExecStart: the service starts nothing: expected ExecStart="});
+    CHECK(mistakes(alone("Type=simple\n")) == Lines{"/u/x.service:1 ExecStart: the service starts nothing: expected ExecStart="});
 }
 
 TEST_CASE("how a service is watched, restarted and ended", "[config][systemd]")
@@ -371,9 +414,9 @@ TEST_CASE("folders a service asks for", "[config][systemd]")
 TEST_CASE("what would give a program more rights is refused", "[config][systemd]")
 {
     const auto refused = pair("ProtectSystem=strict\nPrivateTmp=no\nDynamicUser=yes\n");
-    CHECK(mistakes(refused).size() == 2);
-    CHECK(mistakes(refused).back() == "/u/x.service:3 ProtectSystem: hides or protects parts of the file system, and xsvd cannot: the program would have more rights than its "
-                                       "author allowed (import_unsafe = yes in [include] starts it without)");
+    CHECK(mistakes(refused) == Lines{"/u/x.service:5 DynamicUser: gives the program a user of its own, and xsvd cannot: the program would have more rights than its "
+                                     "author allowed (import_unsafe = yes in [include], or import --unsafe, starts it without)",
+                                     "/u/x.service:3 ProtectSystem: hides or protects parts of the file system, and xsvd cannot"});
     const auto taken = pair("ProtectSystem=strict\n", "ListenStream=/run/x\n", {true});
     CHECK(mistakes(taken).empty());
     CHECK(warnings(taken) == Lines{"/u/x.service:3 ProtectSystem: ignored (import_unsafe): hides or protects parts of the file system"});
@@ -383,7 +426,8 @@ TEST_CASE("unknown and foreign directives are named", "[config][systemd]")
 {
     const auto t = translated({{"/u/x.service", "[Unit]\nAfter=network.target other.service\n[Service]\nExecStart=/bin/x\nExecStrat=/bin/y\nX-Own=1\nMemoryMax=1G\n[Socket]\nListenStream=80\n[Install]\nAnything=1\n"}});
     CHECK(warnings(t) == Lines{"/u/x.service:5 ExecStrat: unknown directive, did you mean ExecStart?", "/u/x.service:9 ListenStream: ignored: it stands in [Socket], which has no meaning in a .service unit",
-                               "/u/x.service:2 After: ignored: other.service is not imported", "/u/x.service:7 MemoryMax: ignored: there are no control groups; 'limits' bounds a process"});
+                               "/u/x.service:7 MemoryMax: ignored: there are no control groups; 'limits' bounds a process",
+                               "/u/x.service:2 After: ignored: other.service is not imported: import it too if the program needs it"});
     CHECK(value(translated({{"/u/x.service", "[Unit]\nConditionPathExists=!/u/x.service\n[Service]\nExecStart=/bin/x\n"}}), "autostart") == "false");
     CHECK(value(translated({{"/u/x.service", "[Unit]\nConditionPathExists=/u/x.service\n[Service]\nExecStart=/bin/x\n"}}), "autostart") == "(none)");
 }
@@ -392,7 +436,7 @@ TEST_CASE("conflicts with a target are every program's", "[config][systemd]")
 {
     const auto with = [](const std::string& others) { return warnings(translated({{"/u/x.service", "[Unit]\nConflicts=" + others + "\n[Service]\nExecStart=/bin/x\n"}})); };
     CHECK(with("shutdown.target").empty());
-    CHECK(with("shutdown.target y.service") == Lines{"/u/x.service:2 Conflicts: ignored: programs do not start and stop each other, but y.service may run beside it"});
+    CHECK(with("shutdown.target y.service") == Lines{"/u/x.service:2 Conflicts: ignored: programs do not start and stop each other, so y.service may run beside it"});
 }
 
 TEST_CASE("addresses of callers", "[config][systemd]")
