@@ -85,8 +85,10 @@ class Git(Nobody):
                 run("git", "-C", target, "fsck", "--full")
                 xsvd.shutil.rmtree(target / ".git")
                 self.assertTrue(same_trees_without_git(work, target))
+            self.assertIn(b"\trefs/heads/main\n", run("git", "ls-remote", f"git://{host}:{port}/repo.git").stdout)
         missing = run("git", "clone", "-q", f"git://127.0.0.1:{port}/none.git", folder / "none", code=None)
         self.assertNotEqual(missing.returncode, 0)
+        self.assertIn(b"remote error", missing.stderr)
         self.assert_nothing_left(daemon)
 
 
@@ -125,6 +127,7 @@ class Rsync(Nobody):
         self.assertEqual([c.wait(2 * xsvd.PATIENCE) for c in clients], [0] * 20)
         for number in range(20):
             self.assertTrue(same_trees(self.source, self.base / f"t{number}"))
+        self.assertEventually(lambda: len(re.findall(r"rsync: 127\.0\.0\.1:\d+ served by pid \d+ .*exit status 0", daemon.read_log())) == 20, "a line for each connection")
         self.assert_nothing_left(daemon)
 
 
@@ -143,6 +146,7 @@ class Ssh(Nobody):
             [program:sshd]
             command = /usr/sbin/sshd -i -e -f {base}/sshd_config
             socket = tcp:{port}, unix:@DIR@/ssh.sock
+            stderr_logfile = @DIR@/errors
             activation = per_connection""")
         ssh = ["ssh", "-F", "none", "-i", base / "user", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={base}/known", "-o", "LogLevel=ERROR",
                "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-p", str(port)]
@@ -154,6 +158,12 @@ class Ssh(Nobody):
         (base / "data").write_bytes(data)
         done = run(*ssh, f"{xsvd.user_name()}@127.0.0.1", f"cat {base}/data")
         self.assertTrue(done.stdout == data, "what came back is what was sent")
+        # The session ends with its client.
+        client = subprocess.Popen([*ssh, f"{xsvd.user_name()}@127.0.0.1", "echo here; cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.assertEqual(client.stdout.readline(), b"here\n")
+        client.kill()
+        client.communicate()
+        self.assertEventually(lambda: b"Accepted publickey" in (daemon.dir / "errors").read_bytes(), "sshd's own words are in the log")
         self.assert_nothing_left(daemon)
 
 
@@ -196,7 +206,13 @@ class Tftp(xsvd.TestCase):
         for family, host in (("-4", "127.0.0.1"), ("-6", "::1")):
             with self.subTest(host):
                 daemon = self.start(family, host)
-                self.assertEqual(tftp_fetch(self.address, "file"), self.contents)
+                fetched = []
+                threads = [threading.Thread(target=lambda: fetched.append(tftp_fetch(self.address, "file"))) for _ in range(2)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                self.assertEqual([f == self.contents for f in fetched], [True, True])
                 first = daemon.pid_of("tftp")
                 xsvd.until(lambda: daemon.pid_of("tftp") == 0, "in.tftpd ends when idle")
                 self.assertEqual(daemon.state("tftp"), "RUNNING")
@@ -294,8 +310,8 @@ class Lighttpd(xsvd.TestCase):
         folder, port = self.folder(), xsvd.free_port()
         config = self.config(folder, [])
         config.write_text(config.read_text().replace('server.systemd-socket-activation = "enable"\n', ""))
-        self.daemon(f"[program:web]\ncommand = /usr/sbin/lighttpd -1 -f {config}\nsocket = tcp4:127.0.0.1:{port}\n"
-                    "activation = per_connection\n")
+        daemon = self.daemon(f"[program:web]\ncommand = /usr/sbin/lighttpd -1 -f {config}\nsocket = tcp4:127.0.0.1:{port}\n"
+                             "activation = per_connection\n")
         answers = []
         threads = [threading.Thread(target=lambda: answers.extend(self.fetch(("127.0.0.1", port)) for _ in range(10))) for _ in range(5)]
         for thread in threads:
@@ -303,6 +319,7 @@ class Lighttpd(xsvd.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual([a == self.contents for a in answers], [True] * 50)
+        self.assertEventually(lambda: len(set(re.findall(r"web: 127\.0\.0\.1:\d+ served by pid (\d+)", daemon.read_log()))) == 50, "each by a process of its own")
 
 
 @unittest.skipUnless(xsvd.have("redis-server"), "needs Redis")

@@ -156,6 +156,41 @@ class Sockets(xsvd.TestCase):
         self.assertEqual(xsvd.listener_inode(port), inode)
 
 
+    def test_callers_who_queue_during_a_reload_are_served(self):
+        port = xsvd.free_port()
+        serve = f"[program:web]\ncommand = {xsvd.PROGRAM} serve\nsocket = tcp4:127.0.0.1:{port}\nstartsecs = 0\n"
+        daemon = self.daemon(serve + sleeper("goes"))
+        pid, inode = int(xsvd.talk(("127.0.0.1", port), b"x\n").split()[0]), xsvd.listener_inode(port)
+        os.kill(pid, signal.SIGSTOP)
+        callers = [xsvd.connect(("127.0.0.1", port)) for _ in range(20)]
+        daemon.supervisord = "loglevel = debug"
+        daemon.reload(serve)
+        os.kill(pid, signal.SIGCONT)
+        for number, caller in enumerate(callers):
+            with caller:
+                caller.sendall(b"%d\n" % number)
+                self.assertEqual(xsvd.read_all(caller), b"%d web %d\n" % (pid, number))
+        self.assertEqual((set(daemon.all_info()), xsvd.listener_inode(port)), ({"web"}, inode))
+
+    def test_a_connection_of_a_removed_program_may_finish_and_is_then_ended(self):
+        port = xsvd.free_port()
+        daemon = self.daemon(f"""
+            [program:talk]
+            command = /bin/sh -c "trap 'echo terminated; exit' TERM; while read -r line; do echo $line; done"
+            socket = tcp4:127.0.0.1:{port}
+            activation = per_connection
+            stopwaitsecs = 2""")
+        with xsvd.connect(("127.0.0.1", port)) as caller:
+            caller.sendall(b"one\n")
+            self.assertEqual(caller.recv(100), b"one\n")
+            daemon.reload("")
+            self.assertEventually(lambda: xsvd.is_refused(("127.0.0.1", port)), "nobody else is let in")
+            begun = time.monotonic()
+            caller.sendall(b"two\n")
+            self.assertEqual(xsvd.read_all(caller), b"two\nterminated\n")
+            self.assertLess(time.monotonic() - begun, xsvd.PATIENCE)
+
+
 class Mistakes(xsvd.TestCase):
     def test_a_mistake_changes_nothing_and_every_one_is_named(self):   # B31
         port = xsvd.free_port()
