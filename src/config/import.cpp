@@ -48,7 +48,7 @@ bool is_xinetd_line(const std::vector<std::string>& words)
 std::optional<Dialect> telling(std::string_view line)
 {
     const std::string_view trimmed = text::trim(line);
-    if (is_word(header_of(trimmed), {"Unit", "Socket", "Service", "Install"})) return Dialect::Systemd;
+    if (is_word(header_of(trimmed), {"Unit", "Socket", "Service", "Install", "Timer", "Path", "Mount", "Slice"})) return Dialect::Systemd;
     if (trimmed.empty() || trimmed.starts_with('#') || trimmed.starts_with(';')) return std::nullopt;
     const auto words = text::words(trimmed);
     if (is_xinetd_line(words)) return Dialect::Xinetd;
@@ -59,7 +59,7 @@ std::optional<Dialect> telling(std::string_view line)
 std::optional<Dialect> by_name(const std::string& file)
 {
     const std::string name = file.substr(file.rfind('/') + 1);
-    for (const std::string_view suffix : {".socket", ".service"})
+    for (const std::string_view suffix : {".socket", ".service", ".timer", ".target", ".path", ".mount", ".slice"})
         if (name.ends_with(suffix)) return Dialect::Systemd;
     if (file.find("xinetd") != std::string::npos) return Dialect::Xinetd;
     if (file.find("inetd") != std::string::npos) return Dialect::Inetd;

@@ -36,13 +36,10 @@ Result<Wish> parse_wish(const std::string& arguments)
     return wish;
 }
 
-/// Not on stdout, which most often becomes a configuration.
-void complain(Session& session, const Error& error)
-{
-    if (session.out.is_json()) session.error("ERROR: " + error.message);
-    else session.hint("ERROR: " + error.message);
-    session.exit_status = exit_code::kGeneric;
-}
+struct Files {
+    config::ForeignFiles good;
+    std::vector<std::string> errors;   ///< one for each that cannot be read or is none of these dialects
+};
 
 Result<config::Dialect> dialect_of(const std::string& file, const Wish& wish, const config::Surroundings& surroundings)
 {
@@ -51,17 +48,26 @@ Result<config::Dialect> dialect_of(const std::string& file, const Wish& wish, co
     return wish.dialect ? Result<config::Dialect>(*wish.dialect) : config::guess_dialect(file, *content);
 }
 
-/// Without those that cannot be read or are none of these dialects; each has had its error.
-config::ForeignFiles sort_by_dialect(Session& session, const Wish& wish, const config::Surroundings& surroundings)
+Files sort_by_dialect(const Wish& wish, const config::Surroundings& surroundings)
 {
-    config::ForeignFiles files;
+    Files files;
     for (const std::string& name : wish.files) {
         const std::string file = surroundings.absolute(name);
         const auto dialect = dialect_of(file, wish, surroundings);
-        if (dialect) files[*dialect].push_back(file);
-        else complain(session, dialect.error());
+        if (dialect) files.good[*dialect].push_back(file);
+        else files.errors.push_back(dialect.error().message);
     }
     return files;
+}
+
+/// Not on stdout, which most often becomes a configuration. `alone`: nothing else is said, in JSON neither.
+void complain(Session& session, const std::vector<std::string>& errors, bool alone)
+{
+    for (const std::string& error : errors) {
+        if (!session.out.is_json()) session.hint("ERROR: " + error);
+        else if (alone) session.error("ERROR: " + error);
+        session.exit_status = exit_code::kGeneric;
+    }
 }
 
 }  // namespace
@@ -73,17 +79,15 @@ Outcome commands::import(Session& session, const std::string& arguments)
     config::Surroundings surroundings = config::Surroundings::real();
     // Nothing is started: anybody may have written the files.
     surroundings.read = [](const std::string& path) { return sys::read_config_file(path, false); };
-    if (!wish) {
-        complain(session, wish.error());
-        return {};
-    }
-    const config::ForeignFiles files = sort_by_dialect(session, *wish, surroundings);
-    if (files.empty()) return {};
-    const config::Import import = config::import_files(files, surroundings, wish->rules);
+    const Files files = wish ? sort_by_dialect(*wish, surroundings) : Files{{}, {wish.error().message}};
+    complain(session, files.errors, files.good.empty());
+    if (files.good.empty()) return {};
+    const config::Import import = config::import_files(files.good, surroundings, wish->rules);
     session.out.text(import.text);
     session.out.value(wire::Value::Struct{{"configuration", import.text},
                                           {"programs", static_cast<std::int64_t>(import.carried)},
-                                          {"not_carried_over", static_cast<std::int64_t>(import.left)}});
+                                          {"not_carried_over", static_cast<std::int64_t>(import.left)},
+                                          {"errors", wire::Value::Array(files.errors.begin(), files.errors.end())}});
     if (import.left == 0) return {};
     session.hint(fmt::format("{} not carried over; the comments say why", import.left));
     session.exit_status = exit_code::kGeneric;

@@ -1,4 +1,5 @@
 """An inetd.conf served as it is, and imported."""
+import json
 import os
 import pwd
 import socket
@@ -87,6 +88,8 @@ class Inetd(xsvd.TestCase):
         self.assertEqual(len(errors), 3, errors)
         self.assertRegex(errors[0], rf"^ERROR: .*{file.parent}/none.*No such file")
         self.assertRegex(errors[1], rf"^ERROR: .*{file.parent}\b")
+        some = json.loads(run("--json", "import", file.parent / "none", file).stdout)
+        self.assertEqual((some["configuration"], some["programs"], len(some["errors"])), (imported.stdout, 1, 1))
         wrong = run("import", "--from", "launchd", file)
         self.assertEqual((wrong.returncode, wrong.stdout), (1, ""))
         self.assertEqual(wrong.stderr, "ERROR: --from: expected xinetd, inetd or systemd, got 'launchd'\n")

@@ -208,6 +208,7 @@ void ProgramBuilder::working_directory(const Directive& directive, const Values&
         note(values.place(), std::string(directive.key), path + " is not there now; the program starts in /");
         path = "/";
     }
+    if (!path.starts_with('/')) return mistake(values.place(), std::string(directive.key), fmt::format("expected an absolute path or ~, got '{}'", path));
     section_.set("directory", path, values.place());
 }
 

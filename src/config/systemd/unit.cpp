@@ -114,7 +114,8 @@ UnitFiles::UnitFiles(const std::vector<std::string>& files, const Surroundings& 
         const auto name = UnitName::parse(file);
         const bool is_ours = name && (name->suffix == "socket" || name->suffix == "service");
         if (!is_ours) {
-            translation.warning({file, 0}, "", "", "left out: expected a .socket or .service unit");
+            const bool is_timer = name && name->suffix == "timer";
+            translation.warning({file, 0}, "", "", fmt::format("left out: expected a .socket or .service unit{}", is_timer ? "; cron starts programs at their time" : ""));
             continue;
         }
         if (!files_.emplace(name->full, file).second) {

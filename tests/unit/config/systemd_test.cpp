@@ -400,6 +400,15 @@ TEST_CASE("where the streams go", "[config][systemd]")
     CHECK(mistakes(alone("ExecStart=/bin/x\nStandardInput=tty\n")) == Lines{"/u/x.service:3 StandardInput: expected null, socket or fd:NAME, got 'tty'"});
 }
 
+TEST_CASE("units of other kinds are left out", "[config][systemd]")
+{
+    const auto t = translated({{"/u/x.timer", "[Timer]\nOnCalendar=daily\n"}, {"/u/x.target", "[Unit]\n"}});
+    CHECK(t.sections.empty());
+    CHECK(warnings(t) == Lines{"/u/x.target:0 : left out: expected a .socket or .service unit",
+                               "/u/x.timer:0 : left out: expected a .socket or .service unit; cron starts programs at their time"});
+    CHECK(mistakes(alone("ExecStart=/bin/x\nWorkingDirectory=x\n")) == Lines{"/u/x.service:3 WorkingDirectory: expected an absolute path or ~, got 'x'"});
+}
+
 TEST_CASE("folders a service asks for", "[config][systemd]")
 {
     const auto t = alone("ExecStart=/bin/x ${RUNTIME_DIRECTORY}\nRuntimeDirectory=x\nRuntimeDirectoryMode=0700\nStateDirectory=y\nUser=git\nExecStartPre=/bin/a\n");
