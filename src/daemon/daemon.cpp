@@ -206,7 +206,7 @@ void Daemon::start_forwarder(std::optional<std::uint32_t> slot)
 
 int Daemon::serve(const std::vector<int>& signals)
 {
-    if (!recovering_) guardian_.hold(kTableKey, net::Held::Table, table_->fd());
+    guardian_.hold(kTableKey, net::Held::Table, table_->fd());
     if (detached_) sys::leave_terminal(null_.get());
     services_are_known_ = !recovering_;
     start_helpers();
@@ -221,7 +221,7 @@ int Daemon::serve(const std::vector<int>& signals)
     } else {
         if (detached_) log::info("daemonizing the supervisord process");
         if (detached_ && !config_.daemon.directory.empty()) log::info("set current directory: {}", text::repr(config_.daemon.directory));
-        write_pidfile();
+        write_pidfile(::getppid());
         log::info("supervisord started with pid {}", ::getppid());
         engine_->start(std::move(services));
     }
@@ -238,7 +238,7 @@ int Daemon::serve(const std::vector<int>& signals)
     }
     guardian_.watch(*loop_, [this](const engine::ChildExit& exit) { engine_->on_exit(exit); }, [this](int signal) { on_signal(signal); },
                     [this] {
-                        log::critical("the guardian is gone");
+                        orphaned_ = true;
                         exit_code_ = 1;
                         loop_->stop();
                     });
@@ -352,12 +352,12 @@ void Daemon::finish_helpers(int exit_code)
     });
 }
 
-void Daemon::write_pidfile() const
+void Daemon::write_pidfile(pid_t pid) const
 {
     const std::string& file = config_.daemon.pidfile;
     if (file.empty()) return;
     const sys::UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-    const std::string text = std::to_string(::getppid()) + "\n";
+    const std::string text = std::to_string(pid) + "\n";
     if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) log::critical("could not write pidfile {}", file);
 }
 

@@ -28,6 +28,10 @@ public:
     /// An exit that the engine before us left unread.
     void record_unread(engine::GuardianLink::Inheritance& inheritance, const engine::ChildExit& exit);
     int serve(const std::vector<int>& signals);
+    /// The guardian has died: serve() has returned because of that.
+    bool is_orphaned() const { return orphaned_; }
+    /// Executes the guardian in our place, with everything it held and every process, as it was started. Returns only if that fails.
+    void take_guardians_place(const std::vector<std::string>& arguments, const std::string& folder);
 
 private:
     static constexpr const char *kTableKey = "table", *kLockKey = "lock", *kRecordKey = "record";   // at the guardian
@@ -54,7 +58,7 @@ private:
     Status take_run_dir();
     Status open_table(sys::UniqueFd fd);
     void apply_daemon_settings();
-    void write_pidfile() const;
+    void write_pidfile(pid_t pid) const;
     void clean_auto_logs() const;
 
     Options options_;
@@ -65,6 +69,7 @@ private:
     std::string run_dir_;
     bool services_are_known_ = false;        ///< to the engine, after a crash of the one before
     bool recovering_ = false, hold_mode_ = false, detached_ = false, has_log_ = false;
+    bool orphaned_ = false;
     int exit_code_ = 0;
 
     std::unique_ptr<event::Loop> loop_;

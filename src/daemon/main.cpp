@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -51,6 +52,9 @@ bool has_guardian()
 int main(int argc, char** argv)
 {
     using namespace xsv;
+    std::error_code ignored;
+    const std::vector<std::string> arguments(argv, argv + argc);
+    const std::string folder = std::filesystem::current_path(ignored).string();
     const std::string program = config::full_program_path(argc > 0 ? argv[0] : "xsvd");
     const std::string name = program.substr(program.rfind('/') + 1);
     if (name == "echo_supervisord_conf") return daemon::run_in_foreground({daemon::Options::Mode::PrintConfig}, program);
@@ -82,5 +86,7 @@ int main(int argc, char** argv)
     } else if (const auto code = daemon.prepare_first_start(*inheritance)) {
         leave(*code);
     }
-    leave(daemon.serve(signals));
+    const int code = daemon.serve(signals);
+    if (daemon.is_orphaned()) daemon.take_guardians_place(arguments, folder);
+    leave(code);
 }

@@ -88,7 +88,7 @@ Status Daemon::prepare_recovery(engine::GuardianLink::Inheritance& inheritance)
     hold_mode_ = inheritance.hold_mode;
     inherited_.add(std::move(inheritance.descriptors));
     lock_ = inherited_.take(kLockKey);
-    const sys::UniqueFd record = inherited_.take(kRecordKey);
+    sys::UniqueFd record = inherited_.take(kRecordKey);
     auto bytes = sys::read_sealed(record.get());
     if (!bytes) return wrap(bytes, "the configuration of record");
     auto config = config::decode(*bytes);
@@ -100,6 +100,7 @@ Status Daemon::prepare_recovery(engine::GuardianLink::Inheritance& inheritance)
     raise_hard_limits(config_.daemon);
     raise_process_limit(config_.daemon);
     if (auto changed = become_writer_of(record.get()); !changed) return changed;
+    inherited_.put(kRecordKey, std::move(record));
     open_log();
     wire_together();
     if (auto failed = open_servers()) return fail("the servers' sockets could not be opened");
@@ -132,7 +133,7 @@ void Daemon::record_unread(engine::GuardianLink::Inheritance& inheritance, const
     const auto found = inheritance.descriptors.find(kTableKey);
     if (found == inheritance.descriptors.end()) return;  // everything of that time has been stopped
     if (!open_table(sys::UniqueFd(::fcntl(found->second.get(), F_DUPFD_CLOEXEC, 0)))) return;
-    if (!exit_recorder_) exit_recorder_.emplace(*table_);
+    if (!exit_recorder_) exit_recorder_.emplace(*table_, inheritance.descriptors);
     exit_recorder_->record(exit);
 }
 

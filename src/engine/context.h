@@ -17,6 +17,7 @@
 namespace xsv::engine {
 
 class Service;
+class Adoption;
 
 /// Where the pipes of programs go: the scribe, as the engine sees it.
 class Sinks {
@@ -60,6 +61,7 @@ public:
         auto found = descriptors_.extract(key);
         return found.empty() ? sys::UniqueFd() : std::move(found.mapped());
     }
+    void put(const std::string& key, sys::UniqueFd fd) { descriptors_.insert_or_assign(key, std::move(fd)); }
     bool has(const std::string& key) const { return descriptors_.contains(key); }
     std::map<std::string, sys::UniqueFd>& rest() { return descriptors_; }
 
@@ -96,6 +98,7 @@ struct Context {
     std::function<void(Service&)> resumed{};   ///< a former engine's state was read again, nothing was drawn from it yet
     DenyList* deny_list = nullptr;           ///< null where no engine is: `xsvctl run`
     RpcRegistry* rpc = nullptr;              ///< absent in tests
+    Adoption* adopted = nullptr;             ///< the engine's; absent where none is
     Fronts* fronts = nullptr;                ///< tests may do without
     int highest_fd = 0;                      ///< the number the last new descriptor got: what is below it is taken
 };

@@ -40,11 +40,12 @@ bool is_down(const Service& service) { return is_in_stopped_set(service.supervis
 
 }  // namespace
 
-ExitRecorder::ExitRecorder(Table& table) : table_(table)
+ExitRecorder::ExitRecorder(Table& table, const std::map<std::string, sys::UniqueFd>& kept) : table_(table)
 {
     table_.for_each([&](std::uint32_t slot_index, Slot& slot) {
         last_ = std::max(last_, slot.exit_sequence);
         const pid_t pid = slot.child.pid;
+        if (kept.contains(Adoption::key_of(slot_index, pid))) return;
         if (pid > 0 && slot.exit_sequence == 0 && static_cast<SlotState>(slot.state.load()) >= SlotState::Intent) pids_.add(pid, slot_index);
     });
 }
@@ -60,9 +61,11 @@ void ExitRecorder::record(const ChildExit& exit)
 }
 
 Engine::Engine(Context& context, std::function<void(const ChildExit&, std::optional<std::uint32_t>)> on_other_exit)
-    : context_(context), deny_list_(context.inherited, context.keeper), events_(context, *this), on_other_exit_(std::move(on_other_exit))
+    : context_(context), deny_list_(context.inherited, context.keeper),
+      adoption_(context, [this](std::uint32_t slot, const ChildExit& exit) { deliver(slot, exit); }), events_(context, *this), on_other_exit_(std::move(on_other_exit))
 {
     context_.deny_list = &deny_list_;
+    context_.adopted = &adoption_;
     context_.changed = [this](Service& service) { notify(service); };
     context_.resumed = [this](Service& service) { events_.on_resumed(service); };
 }
@@ -248,6 +251,7 @@ void Engine::write_record()
     auto record = sys::sealed_memory("xsvd-record", config::encode(active()));
     if (!record) return log::error("keeping the configuration of record: {}", record.error().message);
     context_.keeper.hold(kRecordKey, net::Held::Record, record->get());
+    record_ = std::move(*record);
 }
 
 // ---- after a crash ------------------------------------------------------------------------------------------------
@@ -267,6 +271,7 @@ void Engine::recover(config::Config record)
 {
     std::vector<config::GroupSpec> groups = std::exchange(record.groups, {});
     settings_ = std::move(record);
+    record_ = context_.inherited.take(kRecordKey);
     deny_list_.recover();
     std::vector<std::uint32_t> connections;
     auto places = slots_by_name(connections);
@@ -312,8 +317,10 @@ void Engine::recover_stray(std::uint32_t slot_index)
     Slot& slot = context_.table.at(slot_index);
     const pid_t pid = slot.child.pid;
     if (pid <= 0 || slot.exit_sequence != 0) return context_.table.release(slot_index);
-    context_.pids.add(pid, slot_index);
-    if (auto pidfd = context_.processes.open(pid)) (void)context_.processes.signal(*pidfd, SIGTERM);
+    auto pidfd = adoption_.open(slot_index);
+    if (!pidfd) return;
+    (void)context_.processes.signal(*pidfd, SIGTERM);
+    strays_.insert_or_assign(slot_index, std::move(*pidfd));
 }
 
 void Engine::on_exit(const ChildExit& exit)
@@ -325,18 +332,29 @@ void Engine::on_exit(const ChildExit& exit)
     last_exit_ = std::max(last_exit_, exit.sequence);
     const auto slot_index = context_.pids.oldest(exit.pid, context_.table);
     if (!slot_index) return on_other_exit_(exit, std::nullopt);
+    deliver(*slot_index, exit);
+}
 
-    Slot& slot = context_.table.at(*slot_index);
+void Engine::deliver(std::uint32_t slot_index, const ChildExit& exit)
+{
+    Slot& slot = context_.table.at(slot_index);
     write_exit(slot, exit);
     if (slot.kind == SlotKind::Helper) return on_other_exit_(exit, slot_index);
-    const auto owner = by_slot_.find(slot.kind == SlotKind::Place ? *slot_index : slot.owner);
+    const auto owner = by_slot_.find(slot.kind == SlotKind::Place ? slot_index : slot.owner);
     if (owner == by_slot_.end()) {
-        context_.pids.remove(exit.pid, *slot_index);
-        return context_.table.release(*slot_index);
+        context_.pids.remove(exit.pid, slot_index);
+        strays_.erase(slot_index);
+        return context_.table.release(slot_index);
     }
-    if (slot.kind == SlotKind::Hook) owner->second->hooks().on_exit(*slot_index, exit);
-    else if (slot.kind == SlotKind::Connection) owner->second->handlers().on_exit(*slot_index, exit);
+    if (slot.kind == SlotKind::Hook) owner->second->hooks().on_exit(slot_index, exit);
+    else if (slot.kind == SlotKind::Connection) owner->second->handlers().on_exit(slot_index, exit);
     else owner->second->on_exit(exit);
+}
+
+void Engine::for_each_process(const std::function<void(std::uint32_t, int)>& call) const
+{
+    for (const auto& [slot_index, service] : by_slot_) service->for_each_process(call);
+    for (const auto& [slot_index, pidfd] : strays_) call(slot_index, pidfd.get());
 }
 
 }  // namespace xsv::engine

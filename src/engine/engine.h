@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/diff.h"
+#include "engine/adoption.h"
 #include "engine/context.h"
 #include "engine/events.h"
 #include "engine/guardian_link.h"
@@ -25,7 +26,8 @@ struct Group {
 /// Writes exits that a former engine left unread into their slots, before anybody looks at the processes again.
 class ExitRecorder {
 public:
-    explicit ExitRecorder(Table& table);
+    /// `kept`: what was held; nobody is told by the guardian how adopted processes end.
+    ExitRecorder(Table& table, const std::map<std::string, sys::UniqueFd>& kept);
     void record(const ChildExit& exit);
 
 private:
@@ -46,6 +48,9 @@ public:
     /// After a crash: services, sockets and processes as table and record have them.
     void recover(config::Config record);
     void on_exit(const ChildExit& exit);
+    std::uint64_t last_exit() const { return last_exit_; }
+    /// Every process in a slot of a service, with its pidfd.
+    void for_each_process(const std::function<void(std::uint32_t slot, int pidfd)>& call) const;
 
     const std::vector<std::unique_ptr<Group>>& groups() const { return groups_; }   ///< by (priority, name)
     Group* find_group(std::string_view name);
@@ -83,17 +88,21 @@ private:
     void stop_next_group();
     void report_shutdown();
     void recover_stray(std::uint32_t slot);
+    void deliver(std::uint32_t slot, const ChildExit& exit);
     std::map<std::string, std::uint32_t> slots_by_name(std::vector<std::uint32_t>& connections);
     Status take_hold_of_all(const config::Config& next, std::map<std::string, std::vector<net::SocketPtr>>& held);
 
     Context& context_;
     DenyList deny_list_;
+    Adoption adoption_;
     Events events_;
     std::function<void(const ChildExit&, std::optional<std::uint32_t>)> on_other_exit_;
     config::Config settings_;
     std::vector<std::unique_ptr<Group>> groups_;
     std::map<std::string, Service*, std::less<>> by_name_;
     std::unordered_map<std::uint32_t, Service*> by_slot_;
+    sys::UniqueFd record_;
+    std::unordered_map<std::uint32_t, sys::UniqueFd> strays_;   ///< processes of services that are no more, by slot
     std::vector<std::unique_ptr<Service>> retired_;      ///< removed, their processes still ending
     std::vector<std::function<void(Service&)>> observers_;
     std::vector<std::vector<Service*>> stopping_;        ///< groups whose turn is still to come, the next one last

@@ -6,10 +6,14 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/progress.h"
+#include "sys/processes.h"
 
 namespace xsv::engine {
 namespace {
@@ -58,7 +62,7 @@ Result<GuardianLink::Inheritance> GuardianLink::receive(const std::function<void
         GuardianPacket packet{};
         // An exit is written down before it is taken off the queue: whoever is killed in between leaves it to the next one.
         const ssize_t peeked = ::recv(socket_.get(), &packet, sizeof packet, MSG_PEEK);
-        if (peeked < 0 && errno == EINTR) continue;
+        if (peeked < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
         if (peeked <= 0) return fail("the guardian is gone");
         if (peeked == sizeof packet && packet.type == static_cast<std::uint32_t>(GuardianMessage::Exit)) record(inheritance, to_exit(packet));
         int received = -1;
@@ -66,12 +70,17 @@ Result<GuardianLink::Inheritance> GuardianLink::receive(const std::function<void
         sys::UniqueFd fd(received);
         switch (static_cast<GuardianMessage>(packet.type)) {
             case GuardianMessage::Fd:
-                if (fd) inheritance.descriptors.insert_or_assign(packet.key, std::move(fd));
+                if (!fd) break;
+                remember(packet.key, packet.kind, fd.get());
+                inheritance.descriptors.insert_or_assign(packet.key, std::move(fd));
                 break;
             case GuardianMessage::Signal: inheritance.signals.push_back(static_cast<int>(packet.number)); break;
             case GuardianMessage::End:
-                inheritance.starts = static_cast<int>(packet.number);
+                inheritance.starts = starts_ = static_cast<int>(packet.number);
                 inheritance.hold_mode = packet.number2 != 0;
+                guardian_ = static_cast<pid_t>(packet.number3);
+                executable_.reset(::open(fmt::format("/proc/{}/exe", guardian_).c_str(), O_PATH | O_CLOEXEC));
+                if (::getppid() != guardian_) executable_.reset();  // somebody else's number by now
                 return inheritance;
             default: break;
         }
@@ -95,6 +104,7 @@ void GuardianLink::on_readable()
         // Peek first: an exit must stand in its slot before it is gone from the queue.
         const ssize_t length = ::recv(socket_.get(), &packet, sizeof packet, MSG_DONTWAIT | MSG_PEEK);
         if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
+        if (length < 0 && errno == ECONNRESET) continue;  // it had not read all from us; what it told us is still there
         if (length <= 0) {
             readable_.reset();
             return on_lost_();
@@ -110,7 +120,10 @@ void GuardianLink::on_readable()
 void GuardianLink::handle(const GuardianPacket& packet)
 {
     switch (static_cast<GuardianMessage>(packet.type)) {
-        case GuardianMessage::Exit: on_exit_(to_exit(packet)); break;
+        case GuardianMessage::Exit:
+            last_exit_ = std::max(last_exit_, packet.sequence);
+            on_exit_(to_exit(packet));
+            break;
         case GuardianMessage::Signal: on_signal_(static_cast<int>(packet.number)); break;
         case GuardianMessage::Probe: send(wire::make_packet(GuardianMessage::Beat)); break;
         case GuardianMessage::Event: log_event(packet); break;
@@ -122,10 +135,55 @@ void GuardianLink::hold(const std::string& key, net::Held kind, int fd)
 {
     GuardianPacket packet = packet_of(GuardianMessage::Hold, key);
     packet.kind = static_cast<std::uint32_t>(kind);
+    remember(packet.key, packet.kind, fd);
     send(packet, fd);
 }
 
-void GuardianLink::drop(const std::string& key) { send(packet_of(GuardianMessage::Drop, key)); }
+void GuardianLink::drop(const std::string& key)
+{
+    held_.erase(key);
+    send(packet_of(GuardianMessage::Drop, key));
+}
+
+void GuardianLink::remember(const std::string& key, std::uint32_t kind, int fd)
+{
+    struct stat file{};
+    if (::fstat(fd, &file) == 0) held_.insert_or_assign(key, Known{kind, fd, file.st_dev, file.st_ino});
+}
+
+std::vector<GuardianPacket> GuardianLink::held() const
+{
+    std::vector<GuardianPacket> packets;
+    for (const auto& [key, known] : held_) {
+        struct stat file{};
+        if (::fstat(known.fd, &file) != 0 || file.st_dev != known.device || file.st_ino != known.inode) continue;
+        packets.push_back(packet_for(key, static_cast<net::Held>(known.kind), known.fd));
+    }
+    return packets;
+}
+
+GuardianPacket GuardianLink::packet_for(const std::string& key, net::Held kind, int fd)
+{
+    GuardianPacket packet = packet_of(GuardianMessage::Fd, key);
+    packet.kind = static_cast<std::uint32_t>(kind);
+    packet.number = fd;
+    return packet;
+}
+
+Error GuardianLink::execute_guardian(const std::vector<GuardianPacket>& packets, const std::vector<std::string>& arguments)
+{
+    if (!executable_) return Error{"its executable is not known", 0};
+    socket_.reset();  // nobody is there any more, and the number may be the last one
+    const sys::UniqueFd list(::memfd_create("xsvd-held", MFD_CLOEXEC));
+    if (!list) return fail_errno("memfd_create", errno).value();
+    const std::size_t size = packets.size() * sizeof(GuardianPacket);
+    if (::pwrite(list.get(), packets.data(), size, 0) != static_cast<ssize_t>(size)) return fail_errno("writing the list", errno).value();
+    ::fcntl(list.get(), F_SETFD, 0);
+    for (const GuardianPacket& packet : packets)
+        if (packet.type == static_cast<std::uint32_t>(GuardianMessage::Fd)) ::fcntl(static_cast<int>(packet.number), F_SETFD, 0);
+    ::setenv(wire::kHeldVariable, std::to_string(list.get()).c_str(), 1);
+    return sys::execute_in_place(executable_.get(), arguments);
+}
 
 void GuardianLink::ready() { send(wire::make_packet(GuardianMessage::Ready)); }
 

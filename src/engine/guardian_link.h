@@ -48,6 +48,14 @@ public:
     void drop(const std::string& key) override;
     void ready();
     void quit(int code);
+    pid_t guardian() const { return guardian_; }
+    int starts() const { return starts_; }
+    std::uint64_t last_exit() const { return last_exit_; }   ///< the number of the last exit it told of
+    /// Whatever is held, each packet with the descriptor's number here: what another guardian would hand to the next engine.
+    std::vector<wire::GuardianPacket> held() const;
+    static wire::GuardianPacket packet_for(const std::string& key, net::Held kind, int fd);
+    /// Becomes the guardian, whose place we take with these packets (wire/guardian.h). Returns only if that fails.
+    Error execute_guardian(const std::vector<wire::GuardianPacket>& packets, const std::vector<std::string>& arguments);
     /// The end is near: what is queued has been sent when this returns. Thousands of sockets that closed a moment ago fill the line.
     void settle();
 
@@ -62,7 +70,21 @@ private:
         wire::GuardianPacket packet;
         sys::UniqueFd fd;
     };
+    /// Whose number it is stays open in the hands of whoever had it held. If it is another file by now, nobody wants it any more.
+    struct Known {
+        std::uint32_t kind;
+        int fd;
+        dev_t device;
+        ino_t inode;
+    };
+    void remember(const std::string& key, std::uint32_t kind, int fd);
+
     sys::UniqueFd socket_;
+    std::map<std::string, Known> held_;
+    sys::UniqueFd executable_;   ///< the guardian's, whatever stands in its place by now
+    pid_t guardian_ = 0;
+    int starts_ = 0;
+    std::uint64_t last_exit_ = 0;
     std::deque<Waiting> out_;
     event::Loop* loop_ = nullptr;
     OnExit on_exit_;

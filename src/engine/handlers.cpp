@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "config/words.h"
+#include "engine/adoption.h"
 #include "engine/connection_log.h"
 #include "engine/service.h"
 #include "sys/files.h"
@@ -347,8 +348,7 @@ void Handlers::recover(std::uint32_t index)
     if (pid == 0) return context_.table.release(index);  // an intent that never became a process
     slot.state.store(static_cast<std::uint32_t>(SlotState::Live), std::memory_order_release);
     // With its exit written down it is reaped, and the number may be somebody else's.
-    auto pidfd = slot.exit_sequence == 0 ? context_.processes.open(pid) : Result<sys::UniqueFd>(sys::UniqueFd());
-    context_.pids.add(pid, index);
+    auto pidfd = slot.exit_sequence == 0 ? context_.adopted->open(index) : Result<sys::UniqueFd>(sys::UniqueFd());
     add(index, pidfd ? std::move(*pidfd) : sys::UniqueFd());
     if (slot.exit_pending != 0) on_exit(index, {slot.exit_sequence, pid, slot.exit_code, slot.exit_status});
 }

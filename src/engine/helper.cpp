@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "engine/adoption.h"
 #include "wire/messages.h"
 
 namespace xsv::engine {
@@ -56,11 +57,11 @@ void Helper::start(std::optional<std::uint32_t> slot)
     if (!slot_ || !end) return spawn();
     Slot& found = context_.table.at(*slot_);
     const pid_t pid = found.child.pid;
-    auto pidfd = pid > 0 && found.exit_sequence == 0 ? context_.processes.open(pid) : Result<sys::UniqueFd>(sys::UniqueFd());
+    auto pidfd = pid > 0 && found.exit_sequence == 0 ? context_.adopted->open(*slot_) : Result<sys::UniqueFd>(sys::UniqueFd());
+    if (!pidfd) context_.pids.remove(pid, *slot_);
     if (!pidfd || !*pidfd) return settings_.leave_until_handled ? take_legacy(std::move(end)) : spawn();
     pidfd_ = std::move(*pidfd);
     found.state.store(static_cast<std::uint32_t>(SlotState::Live), std::memory_order_release);
-    context_.pids.add(pid, *slot_);
     started_ = context_.loop.now();
     connect(std::move(end));
     on_start_();

@@ -42,6 +42,7 @@ public:
     bool send_copy_of(const wire::Value& message, int fd) { return channel_ != nullptr && channel_->send_copy_of(wire::encode(message), fd); }
     bool send_encoded(std::string message) { return channel_ != nullptr && channel_->send(std::move(message)); }
     std::optional<std::uint32_t> slot() const { return slot_; }
+    int pidfd() const { return pidfd_.get(); }   ///< -1: no process
     pid_t pid() const { return slot_ && pidfd_ ? context_.table.at(*slot_).child.pid.load() : 0; }
 
 private:

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "config/words.h"
+#include "engine/adoption.h"
 #include "engine/service.h"
 
 namespace xsv::engine {
@@ -247,6 +248,12 @@ bool Hooks::is_hook(pid_t pid) const
     return pid > 0 && !runs_.empty() && pidfd_ && context_.table.at(runs_.front().slot).child.pid == pid;
 }
 
+std::optional<std::pair<std::uint32_t, int>> Hooks::running() const
+{
+    if (!pidfd_ || runs_.empty()) return std::nullopt;
+    return std::pair{runs_.front().slot, pidfd_.get()};
+}
+
 std::vector<std::pair<std::string, std::string>> Hooks::variables(Hook hook) const
 {
     std::vector<std::pair<std::string, std::string>> found;
@@ -294,12 +301,10 @@ void Hooks::resume()
     const pid_t pid = slot.child.pid;
     if (pid <= 0) return begin();
     if (slot.exit_sequence != 0) {
-        context_.pids.add(pid, first.slot);
         on_exit(first.slot, {slot.exit_sequence, pid, slot.exit_code, slot.exit_status});
         return;
     }
-    auto pidfd = context_.processes.open(pid);
-    context_.pids.add(pid, first.slot);
+    auto pidfd = context_.adopted->open(first.slot);
     slot.state.store(static_cast<std::uint32_t>(SlotState::Live), std::memory_order_release);
     if (!pidfd) return on_exit(first.slot, {0, pid, 0, 0});
     pidfd_ = std::move(*pidfd);

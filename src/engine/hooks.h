@@ -28,6 +28,7 @@ public:
     void on_exit(std::uint32_t slot, const ChildExit& exit);
     bool is_cleaning() const;                  ///< or will, at a stop: a stopped program has ended only when this has
     bool is_hook(pid_t pid) const;
+    std::optional<std::pair<std::uint32_t, int>> running() const;   ///< slot and pidfd
     void set_cause(Cause cause) { cause_ = cause; }   ///< of the end of the program, for SERVICE_RESULT
 
 private:

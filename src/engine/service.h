@@ -82,6 +82,8 @@ public:
 
     /// Called after each change of state until it returns true.
     void when_changed(std::function<bool(Service&)> waiter) { waiters_.push_back(std::move(waiter)); }
+    /// Its processes, each with its slot and its pidfd.
+    void for_each_process(const std::function<void(std::uint32_t slot, int pidfd)>& call) const;
     /// The place itself goes (a removed service, stopped).
     void vanish();
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/adoption.h"
 #include "engine/service.h"
 #include "engine/successor.h"
 #include "sys/notify_socket.h"
@@ -124,11 +125,12 @@ void Service::watch_stranger()
             leader_pid_ = facts.session;
         }
     }
-    if (facts.parent == ::getppid()) return;
+    if (facts.parent == ::getppid() || context_.adopted->has(slot_)) return;
     stranger_ = context_.loop.readable(pidfd_.get(), spec_.namespec() + " main process", [this, pid] {
         stranger_.reset();
         place().stopped_wall = wall_seconds();
-        on_exit({0, pid, 0, 0});
+        const sys::ProcessEnd end = context_.processes.end_of(pidfd_).value_or(sys::ProcessEnd{});
+        on_exit({0, pid, end.code, end.status});
     });
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "config/words.h"
+#include "engine/adoption.h"
 #include "engine/service.h"
 
 namespace xsv::engine {
@@ -93,6 +94,14 @@ void Service::recover()
     hooks_.resume();
 }
 
+void Service::for_each_process(const std::function<void(std::uint32_t, int)>& call) const
+{
+    if (pidfd_) call(slot_, pidfd_.get());
+    for (const auto& [slot_index, connection] : handlers_->connections())
+        if (connection.pidfd) call(slot_index, connection.pidfd.get());
+    if (const auto hook = hooks_.running()) call(hook->first, hook->second);
+}
+
 void Service::take_over_process()
 {
     Slot& slot = place();
@@ -103,8 +112,7 @@ void Service::take_over_process()
 
     if (has_process) {
         slot.state.store(static_cast<std::uint32_t>(SlotState::Live), std::memory_order_release);
-        context_.pids.add(pid, slot_);
-        if (auto pidfd = context_.processes.open(pid)) pidfd_ = std::move(*pidfd);
+        if (auto pidfd = context_.adopted->open(slot_)) pidfd_ = std::move(*pidfd);
         if (std::holds_alternative<Spawning>(state_)) hand(Adopted{now, pid, from_nanoseconds(slot.started_boot)});
         for (const Action& action : resume(policy(), state_, now)) perform(action);
         notices_->resume();

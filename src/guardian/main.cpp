@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +20,8 @@
 #include <time.h>
 
 #include "wire/guardian.h"  // and what it needs of sockets and strings
+
+extern "C" char __executable_start[], etext[];  // our own code, from the linker
 
 namespace {
 
@@ -235,28 +236,15 @@ struct Life {
     bool watchdog = true, ever_ready = false, detached = false, busy = false, successor_reads = false;
 } life;
 
-/// Starting touches much of libc that is not needed again; what is needed comes back from the page cache.
-int forget_pages(dl_phdr_info* own, size_t, void*) noexcept
-{
-    for (const ElfW(Phdr)* part = own->dlpi_phdr; part < own->dlpi_phdr + own->dlpi_phnum; ++part) {
-        if (part->p_type != PT_LOAD || (part->p_flags & PF_W) != 0) continue;
-        const uintptr_t begin = (own->dlpi_addr + part->p_vaddr) & ~uintptr_t{4095};
-        madvise(reinterpret_cast<void*>(begin), part->p_memsz, MADV_DONTNEED);
-    }
-    return 1;  // no other object
-}
-
 void engine_is_ready() noexcept
 {
     if (engine.is_ready()) return;
     engine.ready_at = now(CLOCK_BOOTTIME);
-    if (!life.ever_ready) {
-        dl_iterate_phdr(forget_pages, nullptr);
-        mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
-    }
-    life.ever_ready = true;
+    // Starting touched much of libc that is not needed again; what is needed comes back from the page cache.
+    madvise(__executable_start, static_cast<size_t>(etext - __executable_start), MADV_DONTNEED);
+    mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+    life.ever_ready = life.successor_reads = true;
     line.unread = 0;
-    life.successor_reads = true;
     if (engine.watch == Watch::Starting) engine.rest(life.watchdog);
     if (life.report < 0) return;
     setsid();
@@ -325,11 +313,9 @@ void start_engine() noexcept
 {
     const pid_t pid = line.renew(life.successor_reads) ? fork() : -1;
     if (pid == 0) become_engine();
-    if (pid < 0) {
-        if (!life.ever_ready) give_up("cannot start the engine");
-        life.start_at = now() + 50;
-        return;
-    }
+    life.start_at = now() + 50;  // for another try
+    if (pid < 0 && !life.ever_ready) give_up("cannot start the engine");
+    if (pid < 0) return;
     ++life.starts;
     life.successor_reads = false;
     engine = {.pid = pid, .since = now()};
@@ -417,10 +403,8 @@ bool hand_over() noexcept
 {
     if (engine.unsent > held_table.used) engine.unsent = held_table.used;
     if (engine.unsent == 0 && engine.told < line.unread) return line.send(kept[engine.told]) && (++engine.told, true);
-    if (engine.unsent == 0) {
-        const auto start = static_cast<int64_t>(life.starts - 1);
-        return engine.handed_over = line.send(make_packet(End, start, crashes.hold, getpid()));
-    }
+    const auto start = static_cast<int64_t>(life.starts - 1);
+    if (engine.unsent == 0) return engine.handed_over = line.send(make_packet(End, start, crashes.hold, getpid()));
     const HeldTable::Held& held = held_table.entries[engine.unsent - 1];
     GuardianPacket packet = make_packet(Fd);
     packet.kind = held.kind, memcpy(packet.key, held.key, sizeof packet.key);
@@ -557,6 +541,20 @@ void hold_received() noexcept
     }
 }
 
+/// We have been executed in the place of a guardian that died (XSVD_HELD): we hold what it held, and go on with its counts.
+void succeed(int list) noexcept
+{
+    GuardianPacket packet{};
+    while (read(list, &packet, sizeof packet) == sizeof packet && packet.type != static_cast<uint32_t>(End)) {
+        const int fd = static_cast<int>(packet.number);
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0) held_table.hold(packet, fd);
+    }
+    if (packet.type != static_cast<uint32_t>(End)) give_up("cannot read what was held");
+    life.starts = static_cast<uint64_t>(packet.number), life.exits = packet.sequence, crashes.hold = packet.number2 != 0;
+    life.ever_ready = true;
+    close(list);
+}
+
 /// The last process the kernel should sacrifice, where we may be (M8). The engine starts with our value.
 void ask_for_mercy() noexcept
 {
@@ -587,8 +585,10 @@ int main(int argc, char** argv)
     held_table.create(raise_file_limit());
     hold_received();
     ask_for_mercy();
-    unsetenv("XSVD_DETACHED");
-    if (putenv(heritage.start) != 0 || putenv(heritage.files) != 0) give_up("cannot allocate memory");
+    const char* const list = getenv(kHeldVariable);
+    if (list != nullptr) succeed(atoi(list));  // and XSVD_DETACHED and XSVD_NOFILE_SOFT are as they were
+    else if (unsetenv("XSVD_DETACHED"), putenv(heritage.files) != 0) give_up("cannot allocate memory");
+    if (putenv(heritage.start) != 0) give_up("cannot allocate memory");
     heritage.argv = argv;
     heritage.find_engine();
     if (const char* const watchdog = getenv("XSVD_WATCHDOG")) life.watchdog = strcmp(watchdog, "0") != 0;

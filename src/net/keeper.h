@@ -6,7 +6,7 @@
 namespace xsv::net {
 
 /// What a kept descriptor is (the guardian carries the number along and does not interpret it).
-enum class Held : unsigned { Other = 0, Listener, Pipe, Table, Lock, Record, Channel, Pidfile };
+enum class Held : unsigned { Other = 0, Listener, Pipe, Table, Lock, Record, Channel, Pidfile, Process };
 
 /// Keeps duplicates of descriptors for the next engine. No answer is needed: a descriptor that is on its way is kept open
 /// by the packet it travels in.

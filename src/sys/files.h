@@ -27,6 +27,8 @@ Status make_run_dir(const std::string& path);
 /// An open-file-description lock on `path`; the error names the pid of the holder where /proc/locks or the file tells it.
 /// `holder_pid` is what it will tell others: the pid people know.
 Result<UniqueFd> take_lock(const std::string& path, pid_t holder_pid);
+/// It tells another pid from now on.
+Status note_holder(const UniqueFd& lock, pid_t holder_pid);
 
 /// A sealed memfd with these bytes (the configuration of record).
 Result<UniqueFd> sealed_memory(std::string_view name, std::string_view bytes);

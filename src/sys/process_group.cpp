@@ -3,12 +3,15 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sys/fd.h"
@@ -34,6 +37,29 @@ std::optional<ProcessStat> read_stat(pid_t pid)
     }
     stat.start_ticks = start;
     return stat;
+}
+
+namespace {
+
+// Newer than some headers; Linux 6.13, the end of a process since 6.15.
+struct PidfdInfo {
+    std::uint64_t mask, cgroup;
+    std::uint32_t pid, tgid, parent, ids[8];
+    std::int32_t exit_code;
+};
+static_assert(sizeof(PidfdInfo) == 64, "the kernel's first version of it");
+constexpr std::uint64_t kInfoExit = 1 << 3;
+constexpr unsigned long kGetInfo = _IOWR(0xFF, 11, PidfdInfo);
+
+}  // namespace
+
+std::optional<ProcessEnd> read_end(int pidfd)
+{
+    PidfdInfo info{};
+    info.mask = kInfoExit;
+    if (::ioctl(pidfd, kGetInfo, &info) != 0 || (info.mask & kInfoExit) == 0) return std::nullopt;
+    if (WIFEXITED(info.exit_code)) return ProcessEnd{CLD_EXITED, WEXITSTATUS(info.exit_code)};
+    return ProcessEnd{WCOREDUMP(info.exit_code) ? CLD_DUMPED : CLD_KILLED, WTERMSIG(info.exit_code)};
 }
 
 Result<bool> send_signal(int pidfd, int signal, unsigned flags)

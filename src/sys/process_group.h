@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "base/result.h"
+#include "sys/processes.h"
 
 namespace xsv::sys {
 
@@ -15,6 +16,9 @@ struct ProcessStat {
     std::uint64_t start_ticks = 0;
 };
 std::optional<ProcessStat> read_stat(pid_t pid);
+
+/// How it ended, as its parent was told; nullopt: it was not yet, or the kernel does not say.
+std::optional<ProcessEnd> read_end(int pidfd);
 
 /// False: nobody was there.
 Result<bool> send_signal(int pidfd, int signal, unsigned flags);

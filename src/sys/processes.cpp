@@ -246,6 +246,8 @@ public:
         return signal_members(leader, signal);
     }
 
+    std::optional<ProcessEnd> end_of(const UniqueFd& pidfd) override { return read_end(pidfd.get()); }
+
     std::uint64_t start_ticks(pid_t pid) override
     {
         const auto stat = read_stat(pid);
@@ -310,6 +312,15 @@ const char* step_text(ChildStep step)
 std::unique_ptr<Processes> kernel_processes(bool parent_is_guardian)
 {
     return std::make_unique<KernelProcesses>(parent_is_guardian);
+}
+
+Error execute_in_place(int file, const std::vector<std::string>& arguments)
+{
+    std::vector<char*> argv;
+    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    ::syscall(SYS_execveat, file, "", argv.data(), environ, AT_EMPTY_PATH);
+    return fail_errno("execveat", errno).value();
 }
 
 void leave_terminal(int null)

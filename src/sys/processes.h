@@ -86,6 +86,12 @@ struct Spawned {
     UniqueFd pidfd;
 };
 
+/// How a process has ended, as its parent is told.
+struct ProcessEnd {
+    int code = 0;    ///< CLD_EXITED, CLD_KILLED, CLD_DUMPED
+    int status = 0;  ///< exit code or signal
+};
+
 /// The one place where processes come from. Virtual so that tests can stand in for the kernel and refuse any call.
 class Processes {
 public:
@@ -104,12 +110,18 @@ public:
     virtual Result<bool> signal(const UniqueFd& pidfd, int signal) = 0;
     /// The whole process group, also after its leader was reaped (rule K2). False: nobody was there.
     virtual Result<bool> signal_group(const UniqueFd& pidfd, pid_t leader, int signal) = 0;
+    /// Of somebody else's child: how it ended, once its parent knows. nullopt before that, and always before Linux 6.15.
+    virtual std::optional<ProcessEnd> end_of(const UniqueFd& pidfd) = 0;
     /// Seconds since boot at which the process started, in clock ticks (field 22 of its stat); 0 when gone.
     virtual std::uint64_t start_ticks(pid_t pid) = 0;
 };
 
 /// The real one. `parent_is_guardian` false (tests, `xsvctl run`): plain children of the caller.
 std::unique_ptr<Processes> kernel_processes(bool parent_is_guardian);
+
+/// This process executes that file, with its own environment: its number and what is not close-on-exec stay. Returns only if
+/// that fails.
+Error execute_in_place(int file, const std::vector<std::string>& arguments);
 
 /// 0, 1 and 2 become /dev/null: nothing is left to be said there, and whoever reads it should find its end.
 void leave_terminal(int null);

@@ -73,11 +73,15 @@ Result<UniqueFd> take_lock(const std::string& path, pid_t holder_pid)
         failure.value().code = EAGAIN;
         return failure;
     }
-    const std::string pid = fmt::format("{}\n", holder_pid);
-    if (::ftruncate(fd.get(), 0) < 0 || ::pwrite(fd.get(), pid.data(), pid.size(), 0) < 0) {
-        return fail_errno("lock file " + path, errno);
-    }
+    if (auto noted = note_holder(fd, holder_pid); !noted) return wrap(noted, "lock file " + path);
     return fd;
+}
+
+Status note_holder(const UniqueFd& lock, pid_t holder_pid)
+{
+    const std::string pid = fmt::format("{}\n", holder_pid);
+    if (::ftruncate(lock.get(), 0) < 0 || ::pwrite(lock.get(), pid.data(), pid.size(), 0) < 0) return fail_errno("writing who holds the lock", errno);
+    return {};
 }
 
 }  // namespace xsv::sys

@@ -18,7 +18,7 @@ constexpr int kHangSeconds = 10;   ///< since the last answer: SIGABRT, and 2 s 
 constexpr int kReadySeconds = 60;  ///< an engine not READY by then counts as hung
 
 /// What a held descriptor is; the guardian keeps it and gives it back, and knows no more.
-enum class HeldKind : uint32_t { Other = 0, Listener, Pipe, Table, Lock, Record, Channel, Pidfile };
+enum class HeldKind : uint32_t { Other = 0, Listener, Pipe, Table, Lock, Record, Channel, Pidfile, Process };
 
 /* What a new engine reads, in this order:
      1. Fd for every held descriptor;
@@ -127,6 +127,13 @@ inline bool receive_packet(int socket, GuardianPacket& packet, int& fd) noexcept
      XSVD_DETACHED=1         the guardian has gone to the background
      XSVD_NOFILE_SOFT=N      the soft limit of descriptors the guardian was started with: programs get it back (F5)
    It inherits the guardian's oom_score_adj, -1000 where that was allowed: programs need their own (M8).
+
+   When the guardian dies, the engine executes it anew in its own place (same pid, same arguments, same environment) with
+     XSVD_HELD=N             a file on descriptor N with what was held, as the packets of a hand-over: Fd with the descriptor's
+                             number here as `number`, and at last End with `number` = the next XSVD_ENGINE_START, number2 as
+                             ever, and `sequence` = that of the last Exit
+   Such a guardian has been READY before. The programs are children of others from then on: nobody sends Exits of theirs.
+
    The guardian reads XSVD_ENGINE (the engine's executable) and XSVD_WATCHDOG (0: nobody is killed for hanging).
    The engine leads a session of its own, so a terminal's signals reach the guardian only.
 
@@ -134,6 +141,7 @@ inline bool receive_packet(int socket, GuardianPacket& packet, int& fd) noexcept
    kExitDetach before it spawned anything. The guardian then forks; the child (new session, pid of the daemon from
    then on) starts the engine again with XSVD_DETACHED=1; the parent waits for that engine's READY (exit 0) or its
    end (its exit code). An engine that exits before its first READY with any other code ends the guardian with it. */
+constexpr const char* kHeldVariable = "XSVD_HELD";
 constexpr int kExitDetach = 79;
 constexpr int kExitAgain = 78;  ///< "start me again at once": after an upgrade, and on request, once it was READY
 

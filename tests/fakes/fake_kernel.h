@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cerrno>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <set>
@@ -9,6 +10,8 @@
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "net/keeper.h"
 #include "sys/processes.h"
@@ -77,22 +80,23 @@ public:
     }
     Result<bool> signal(const sys::UniqueFd& pidfd, int signal) override
     {
-        const auto found = pidfds.find(pidfd.get());
-        if (found == pidfds.end() || !live.contains(found->second)) return false;
-        live[found->second].signals.push_back(signal);
+        pid_t pid = 0;
+        if (::pread(pidfd.get(), &pid, sizeof pid, 0) != sizeof pid || !live.contains(pid)) return false;
+        live[pid].signals.push_back(signal);
         return true;
     }
     Result<bool> signal_group(const sys::UniqueFd& pidfd, pid_t, int number) override { return signal(pidfd, number); }
+    std::optional<sys::ProcessEnd> end;     ///< of every process that is not ours
+    std::optional<sys::ProcessEnd> end_of(const sys::UniqueFd&) override { return end; }
     std::uint64_t start_ticks(pid_t) override { return 1; }
 
 private:
-    sys::UniqueFd pidfd_of(pid_t pid)
+    static sys::UniqueFd pidfd_of(pid_t pid)
     {
-        auto fd = some_descriptor();
-        pidfds[fd.get()] = pid;
+        sys::UniqueFd fd(::memfd_create("pidfd", MFD_CLOEXEC));
+        if (::pwrite(fd.get(), &pid, sizeof pid, 0) != sizeof pid) std::abort();
         return fd;
     }
-    std::map<int, pid_t> pidfds;
 };
 
 class FakeSockets final : public sys::Sockets {

@@ -38,6 +38,12 @@ public:
         }
         return false;
     }
+    bool fire(const std::string& name)
+    {
+        for (const auto& entry : entries_)
+            if (entry->name == name && entry->fd >= 0) return fire(entry->fd);
+        return false;
+    }
     /// Time passes; timers fire in their order, each at its moment.
     void advance(Duration duration)
     {

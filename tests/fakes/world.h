@@ -128,10 +128,25 @@ public:
         teardown();
         build();
         auto record = sys::read_sealed(keeper.held.at("record").get());
-        engine::ExitRecorder recorder(table);
+        engine::ExitRecorder recorder(table, {});
         for (const engine::ChildExit& exit : unread) recorder.record(exit);
         engine_->recover(*config::decode(*record));
         loop.settle();
+    }
+    /// The guardian is killed, and the engine takes its place: the processes are somebody else's children.
+    void lose_guardian()
+    {
+        engine_->for_each_process([this](std::uint32_t slot, int pidfd) {
+            keeper.held.insert_or_assign(engine::Adoption::key_of(slot, table.at(slot).child.pid), sys::UniqueFd(::fcntl(pidfd, F_DUPFD_CLOEXEC, 0)));
+        });
+        crash();
+    }
+    /// The end of such a process. False: nobody looks.
+    bool end_of_adopted(pid_t pid, std::optional<sys::ProcessEnd> end)
+    {
+        processes.live.erase(pid);
+        processes.end = end;
+        return loop.fire("process " + std::to_string(pid));
     }
     engine::ChildExit exit_of(pid_t pid, int code = 0)
     {

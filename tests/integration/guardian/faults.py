@@ -21,11 +21,11 @@ ERRORS = {
 }
 # What it calls besides: none of these can fail, nor asks the kernel for anything that can be refused.
 CANNOT_FAIL = {
-    "_exit", "atoi", "getpid", "getenv", "secure_getenv", "environ", "dl_iterate_phdr", "__errno_location", "snprintf", "strerror",
+    "_exit", "atoi", "getpid", "getenv", "secure_getenv", "environ", "__executable_start", "etext", "__errno_location", "snprintf", "strerror",
     "memchr", "memcpy", "memset", "strcmp", "strcpy", "strcspn", "strlen", "strncmp", "strncpy", "strrchr", "sigaddset", "sigemptyset", "sigfillset",
 }
 # Without these there is no start: one line says so, and the exit code is 127. After the start they are tried again.
-NEEDED_AT_START = {"dup2", "execve", "fcntl", "fork", "mmap", "pipe2", "putenv", "readlink", "setenv", "signalfd",
+NEEDED_AT_START = {"dup2", "execve", "fcntl", "fork", "mmap", "pipe2", "putenv", "read", "readlink", "setenv", "signalfd",
                    "sigprocmask", "socketpair", "strdup"}
 
 

@@ -226,6 +226,17 @@ class FaultCase(Case):
         self.awaited(lambda: guardian.poll() is not None)
         self.assertEqual(guardian.returncode, 5)
 
+    def life_in_the_place_of_another(self):
+        inodes = self.run_successor("one", "two")
+        engine = self.engine()
+        held = self.make_ready(engine)
+        for key, inode in inodes.items():
+            if self.fault != "fcntl":  # without which it would be in every program's hands
+                self.assertEqual(held.get(key), str(inode))
+        engine.say("quit 5")
+        self.awaited(lambda: self.guardian.poll() is not None)
+        self.assertEqual(self.guardian.returncode, 5)
+
     def life_without_an_engine(self):
         guardian = self.run_guardian(environment={"XSVD_ENGINE": "/nowhere/engine"})
         self.awaited(lambda: guardian.poll() is not None)
@@ -242,7 +253,7 @@ class EachCallFailsOnce(FaultCase):
         """The one that shows most first: each fault is tried in one."""
         return [self.life, self.life_that_finds_its_engine, self.life_in_the_background,
                 self.life_that_fails_in_the_background, self.life_that_is_stopped_early, self.life_with_what_a_parent_passed_on,
-                self.life_without_an_engine]
+                self.life_in_the_place_of_another, self.life_without_an_engine]
 
     def again(self):
         self.tearDown()

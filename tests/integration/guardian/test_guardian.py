@@ -3,6 +3,7 @@ import ctypes
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ ENDED, HUNG, TABLE_FULL, BAD, STUCK, EXEC_FAILED = 1, 2, 4, 5, 6, 7
 CLD_EXITED, CLD_KILLED, CLD_DUMPED = 1, 2, 3
 PR_SET_CHILD_SUBREAPER = 36
 PTRACE_SEIZE = 0x4206
+FD, END_OF_LIST = 32, 33  # wire/guardian.h
+PACKET = struct.Struct("IIQ4i6q136s")
 WALL = 0x40000000
 # The build that counts what was executed (faults.cpp) writes it down first.
 COUNTED = "XSVD_COUNTED" in os.environ
@@ -151,6 +154,23 @@ class Case(unittest.TestCase):
         self.inodes = [os.stat(path).st_ino for path in paths]
         return ["sh", "-c", 'exec 3<"%s" 4<"%s"; %s exec "$0" "$@"' % (*paths, variables)]
 
+    def run_successor(self, *keys, whole=True, **options):
+        """A guardian in the place of one that held these when it died, had started 7 engines and told of 41 exits. Returns
+        the inodes."""
+        files = {key: os.memfd_create(key) for key in keys}
+        held = os.memfd_create("held")
+        for key, fd in files.items():
+            os.write(held, PACKET.pack(FD, 2, 0, 0, 0, 0, 0, fd, 0, 0, 0, 0, 0, key.encode()))
+        if whole:
+            os.write(held, PACKET.pack(END_OF_LIST, 0, 41, 0, 0, 0, 0, 7, 1, 0, 0, 0, 0, b""))
+        os.lseek(held, 0, os.SEEK_SET)
+        self.run_guardian(environment={"XSVD_HELD": str(held), "XSVD_DETACHED": "1", "XSVD_NOFILE_SOFT": "512"},
+                          pass_fds=[held, *files.values()], **options)
+        inodes = {key: os.fstat(fd).st_ino for key, fd in files.items()}
+        for fd in (held, *files.values()):
+            os.close(fd)
+        return inodes
+
     def engine(self, timeout=15.0):
         """The next life of the engine."""
         self.listener.settimeout(timeout)
@@ -277,6 +297,28 @@ class GuardianTest(Case):
         engine.ready()
         held = [line for line in engine.heard if line.startswith("fd ")]
         self.assertEqual(len(held), 256 - 64)
+
+    def test_one_in_the_place_of_another_holds_what_that_held(self):
+        inodes = self.run_successor("one", "two", "three")
+        first = self.engine()
+        held, end = first.ready()
+        self.assertEqual(held, {key: (2, inode) for key, inode in inodes.items()})
+        self.assertEqual((first.start, first.detached, end), (7, True, [7, 1, self.guardian.pid]))
+        self.assertEqual(first.ask("env XSVD_NOFILE_SOFT", "env"), ["512"])
+        self.assertEqual(sorted(os.listdir("/proc/%d/fd" % first.pid)), ["0", "1", "2", "3", "4"])
+        pid = first.spawn(status=3)
+        self.assertEqual(first.exits(1), {pid: (42, CLD_EXITED, 3)})
+        first.say("exit 5")  # not the end, as it would be before the very first READY
+        second = self.engine()
+        self.assertEqual(second.ready(), (held, [8, 1, self.guardian.pid]))
+        second.say("quit 4")
+        self.assertEqual(self.guardian.wait(10), 4)
+
+    def test_one_in_the_place_of_another_starts_nothing_without_what_that_held(self):
+        for keys in (("one",), ()):
+            self.run_successor(*keys, whole=False, stderr=subprocess.PIPE)
+            self.assertRegex(self.guardian.communicate(timeout=10)[1], rb"\Axsvd: cannot read what was held: ")
+            self.assertEqual(self.guardian.returncode, 127)
 
     # --- exits
 

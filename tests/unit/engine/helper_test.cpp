@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "engine/adoption.h"
 #include "fakes/fake_kernel.h"
 #include "fakes/fake_loop.h"
 #include "wire/messages.h"
@@ -46,6 +47,8 @@ struct Engines {
             inherited.add(std::move(one));
         }
         engine::Context context{loop, processes, sockets, socket_table, keeper, table, sinks, inherited, pids, {}, {}};
+        engine::Adoption adoption(context, [](std::uint32_t, const engine::ChildExit&) {});
+        context.adopted = &adoption;
         engine::Helper helper(context, {.name = "scribe", .path = "/bin/true", .leave_until_handled = true}, [] {},
                               [&](const wire::Value& message, sys::UniqueFd) {
                                   const std::string what = message.text("type");
