@@ -43,10 +43,7 @@ class OrdinaryUser(xsvd.TestCase):
 
     def tearDown(self):
         if self.guardian is not None and self.guardian.is_there():
-            family = xsvd.descendants(self.guardian.pid)
-            for process in [self.guardian, *family]:
-                if process.is_there():
-                    os.kill(process.pid, signal.SIGKILL)
+            xsvd.kill_all(self.guardian.pid)
         super().tearDown()
 
     def as_user(self, *command, check=True):

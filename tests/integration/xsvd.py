@@ -190,6 +190,19 @@ def descendants(pid):
     return result
 
 
+def kill_all(guardian, others=()):
+    """A guardian that stands still starts no other engine, and nobody takes its place."""
+    if guardian:
+        os.kill(guardian, signal.SIGSTOP)
+        others = [*others, *descendants(guardian)]
+    for process in others:
+        if process.is_there():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+    if guardian:
+        os.kill(guardian, signal.SIGKILL)
+
+
 # ---------------------------------------------------------------- the control socket
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -421,16 +434,12 @@ serverurl = unix://{self.socket}
             self.kill(ours)
 
     def kill(self, ours=()):
-        """Ends whatever is still there, by pid, the guardian first so that it does not restart the engine."""
+        """Ends whatever is still there, by pid."""
         self.stopped = True
-        if self.process.poll() is None:
-            ours = [*ours, *descendants(self.pid)]
-            self.process.kill()
+        there = self.process.poll() is None
+        kill_all(self.pid if there else 0, ours)
+        if there:
             self.process.wait()
-        for process in ours:
-            if process.is_there():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
 
     def remove(self):
         self.process.stdout.close()
