@@ -208,7 +208,7 @@ int Daemon::serve(const std::vector<int>& signals)
 {
     guardian_.hold(kTableKey, net::Held::Table, table_->fd());
     if (detached_) sys::leave_terminal(null_.get());
-    services_are_known_ = !recovering_;
+    services_are_known_ = !recovering_ && !takes_up_;
     start_helpers();
     // The services own their specs from here on; two thousand of them twice are megabytes.
     auto groups = std::exchange(config_.groups, {});
@@ -223,7 +223,9 @@ int Daemon::serve(const std::vector<int>& signals)
         if (detached_ && !config_.daemon.directory.empty()) log::info("set current directory: {}", text::repr(config_.daemon.directory));
         write_pidfile(::getppid());
         log::info("supervisord started with pid {}", ::getppid());
-        engine_->start(std::move(services));
+        if (takes_up_) engine_->take_up(std::move(services));
+        else engine_->start(std::move(services));
+        if (!std::exchange(services_are_known_, true)) greet_scribe();
     }
     const auto find = [this](const std::string& name) { return engine_->find(name); };
     forwarder_link_.attach(*forwarder_, find, [this] { start_forwarder({}); });

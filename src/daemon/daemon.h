@@ -56,6 +56,7 @@ private:
     std::vector<config::ServerSpec> servers_of(const config::Config& config) const;
     std::string server_url() const;
     Status take_run_dir();
+    Status make_table();
     Status open_table(sys::UniqueFd fd);
     void apply_daemon_settings();
     void write_pidfile(pid_t pid) const;
@@ -70,6 +71,7 @@ private:
     bool services_are_known_ = false;        ///< to the engine, after a crash of the one before
     bool recovering_ = false, hold_mode_ = false, detached_ = false, has_log_ = false;
     bool orphaned_ = false;
+    bool takes_up_ = false;                  ///< programs of a daemon that was killed altogether
     int exit_code_ = 0;
 
     std::unique_ptr<event::Loop> loop_;

@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "daemon/foreground.h"
 #include "daemon/limits.h"
+#include "engine/survivors.h"
 #include "sys/files.h"
 
 namespace xsv::daemon {
@@ -55,10 +56,7 @@ std::optional<int> Daemon::prepare_first_start(engine::GuardianLink::Inheritance
     if (auto enough = check_limits(config_.daemon); !enough) return usage_error(program_, enough.error().message);
     if (auto taken = take_run_dir(); !taken) return usage_error(program_, taken.error().message);
     guardian_.hold(kLockKey, net::Held::Lock, lock_.get());
-    const auto slots = static_cast<std::uint32_t>(config_.daemon.max_programs + config_.daemon.max_connections + 16);
-    auto table = engine::Table::create(run_dir_ + "/state", slots);
-    if (!table) return usage_error(program_, table.error().message);
-    table_.emplace(std::move(*table));
+    if (auto made = make_table(); !made) return usage_error(program_, made.error().message);
 
     apply_daemon_settings();
     if (raise_process_limit(config_.daemon)) infos.push_back(fmt::format("Increased RLIMIT_NPROC limit to {}", config_.daemon.minprocs));
@@ -77,7 +75,8 @@ std::optional<int> Daemon::prepare_first_start(engine::GuardianLink::Inheritance
     for (const config::Mistake& mistake : loaded->mistakes) log::error("{}", mistake.message());
     for (const config::Mistake& warning : loaded->warnings) log::warn("{}", warning.message());
     for (const std::string& info : infos) log::info("{}", info);
-    clean_auto_logs();
+    if (takes_up_) log::critical("guardian and engine of a former life were killed; going on with what runs");
+    else clean_auto_logs();
     wire_together();
     return open_servers();
 }
@@ -146,6 +145,28 @@ Status Daemon::take_run_dir()
     auto lock = sys::take_lock(run_dir_ + "/lock", ::getppid());
     if (!lock) return fail("{} is served by another xsvd already: {}", config_.file, lock.error().message);
     lock_ = std::move(*lock);
+    return {};
+}
+
+/// The one of our last life, if any of its programs is still there.
+Status Daemon::make_table()
+{
+    const std::string file = run_dir_ + "/state";
+    if (auto left = engine::Table::left_in(file)) {
+        engine::Survivors survivors(*left, *processes_, *sockets_);
+        takes_up_ = survivors.find(config_) > 0;
+        survivors.end_helpers();
+        if (takes_up_) {
+            for (const auto& [key, fd] : survivors.descriptors()) guardian_.hold(key, net::Held::Other, fd.get());
+            inherited_.add(std::move(survivors.descriptors()));
+            table_.emplace(std::move(*left));
+            return {};
+        }
+    }
+    const auto slots = static_cast<std::uint32_t>(config_.daemon.max_programs + config_.daemon.max_connections + 16);
+    auto table = engine::Table::create(file, slots);
+    if (!table) return tl::unexpected(std::move(table).error());
+    table_.emplace(std::move(*table));
     return {};
 }
 

@@ -47,7 +47,7 @@ void Adoption::look(std::uint32_t slot)
     const Slot& place = context_.table.at(slot);
     const auto state = static_cast<SlotState>(place.state.load());
     if (place.child.pid == ended.pid && (state == SlotState::Intent || state == SlotState::Live))
-        on_exit_(slot, {0, ended.pid, end ? end->code : 0, end ? end->status : 0});
+        on_exit_(slot, {0, ended.pid, end ? end->code : ChildExit::kUnseen, end ? end->status : 0});
     context_.keeper.drop(key_of(slot, ended.pid));
 }
 

@@ -311,6 +311,16 @@ void Engine::recover(config::Config record)
     context_.socket_table.drop_unclaimed();
 }
 
+void Engine::take_up(config::Config config)
+{
+    settings_.daemon = config.daemon;   // where logs without a name are
+    for (config::GroupSpec& group : config.groups)
+        for (config::ServiceSpec& service : group.services) name_auto_logs(service, nullptr);
+    recover(std::move(config));
+    last_exit_ = 0;
+    write_record();
+}
+
 /// Of a service that the record no longer has: its process was being stopped, and its slot goes with it.
 void Engine::recover_stray(std::uint32_t slot_index)
 {

@@ -47,6 +47,8 @@ public:
     void start(config::Config config);
     /// After a crash: services, sockets and processes as table and record have them.
     void recover(config::Config record);
+    /// After the end of guardian and engine: the same, with a configuration that was read anew.
+    void take_up(config::Config config);
     void on_exit(const ChildExit& exit);
     std::uint64_t last_exit() const { return last_exit_; }
     /// Every process in a slot of a service, with its pidfd.

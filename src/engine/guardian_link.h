@@ -15,6 +15,7 @@ namespace xsv::engine {
 
 /// The end of a child, as the guardian saw it.
 struct ChildExit {
+    static constexpr int kUnseen = -1;   ///< as code: it has ended, and nobody knows how
     std::uint64_t sequence = 0;
     pid_t pid = 0;
     int code = 0;    ///< CLD_EXITED, CLD_KILLED, CLD_DUMPED

@@ -120,6 +120,7 @@ Status Helper::try_spawn()
     slot.accepted = 0;
     slot.failures = 0;
     slot.started_wall = wall_seconds();
+    slot.started_boot = context_.loop.now().time_since_epoch().count();
     slot.state.store(static_cast<std::uint32_t>(SlotState::Intent), std::memory_order_release);
     // Held before the process exists: whoever is killed in between finds both or neither.
     context_.keeper.hold(channel_key(), net::Held::Channel, ours.get());

@@ -268,7 +268,7 @@ std::vector<std::pair<std::string, std::string>> Hooks::variables(Hook hook) con
     const ExitStatus status{slot.exit_code, slot.exit_status};
     const bool good = lives || slot.exit_code == 0 || is_expected(service_.policy(), status);
     found.emplace_back("SERVICE_RESULT", result(cause_, status, good));
-    if (lives || slot.exit_code == 0) return found;
+    if (lives || slot.exit_code <= 0) return found;
     const bool exited = status.code == CLD_EXITED;
     found.emplace_back("EXIT_CODE", exited ? "exited" : status.code == CLD_DUMPED ? "dumped" : "killed");
     found.emplace_back("EXIT_STATUS", exited ? std::to_string(status.status) : config::signal_name(status.status).substr(3));

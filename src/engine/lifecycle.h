@@ -25,7 +25,7 @@ namespace xsv::engine {
 
 /// How a process ended, as waitid says it.
 struct ExitStatus {
-    int code = 0;    ///< CLD_EXITED, CLD_KILLED, CLD_DUMPED; 0: unknown, which counts as a failure
+    int code = 0;    ///< CLD_EXITED, CLD_KILLED, CLD_DUMPED; anything else: unknown, which counts as a failure
     int status = 0;  ///< exit code, or signal
     bool operator==(const ExitStatus&) const = default;
     /// The exit code; -1 after a signal and when unknown, as Supervisor's clients see it.

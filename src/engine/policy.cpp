@@ -17,7 +17,8 @@ bool was_killed(const ExitStatus& status) { return status.code == CLD_KILLED || 
 bool names(const config::ExitWays& ways, const ExitStatus& status)
 {
     const std::vector<int>& list = was_killed(status) ? ways.signals : ways.codes;
-    return status.code != 0 && std::ranges::find(list, status.status) != list.end();
+    const bool is_known = was_killed(status) || status.code == CLD_EXITED;
+    return is_known && std::ranges::find(list, status.status) != list.end();
 }
 
 /// systemd's: these signals are a way to ask for an end, but not of a job that is to be finished.

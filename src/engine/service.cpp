@@ -56,7 +56,7 @@ void Service::start()
         enter(Fatal{});
         return;
     }
-    if (auto fitted = streams_.fit(spec_, live_pid(state_).has_value()); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
+    fit_streams(live_pid(state_).has_value());
     hand(Start{context_.loop.now()});
     let_sockets_go();
 }
@@ -286,6 +286,7 @@ Status Service::make_ready()
 {
     if (ready_) return {};
     if (auto renewed = streams_.renew(spec_); !renewed) return renewed;
+    note_pipes();
     auto ends = streams_.open_child_ends(spec_);
     if (!ends) return tl::unexpected(std::move(ends).error());
     auto extras = notices_->prepare();

@@ -134,6 +134,8 @@ private:
     void publish();
     Slot& place() { return context_.table.at(slot_); }
     void write_down();
+    void fit_streams(bool live);
+    void note_pipes();
     void take_over_process();
     void change_activation();
     void retry_sockets();

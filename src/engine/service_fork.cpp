@@ -129,7 +129,9 @@ void Service::watch_stranger()
     stranger_ = context_.loop.readable(pidfd_.get(), spec_.namespec() + " main process", [this, pid] {
         stranger_.reset();
         place().stopped_wall = wall_seconds();
-        const sys::ProcessEnd end = context_.processes.end_of(pidfd_).value_or(sys::ProcessEnd{});
+        const sys::ProcessEnd end = context_.processes.end_of(pidfd_).value_or(sys::ProcessEnd{ChildExit::kUnseen, 0});
+        place().exit_code = end.code;
+        place().exit_status = end.status;
         on_exit({0, pid, end.code, end.status});
     });
 }

@@ -79,10 +79,22 @@ void Service::write_down()
     std::atomic_ref(slot.exit_pending).store(0, std::memory_order_release);
 }
 
+void Service::fit_streams(bool live)
+{
+    if (auto fitted = streams_.fit(spec_, live); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
+    note_pipes();
+}
+
+void Service::note_pipes()
+{
+    const auto numbers = streams_.pipes();
+    std::copy(numbers.begin(), numbers.end(), place().pipes);
+}
+
 void Service::recover()
 {
     if (!spec_.broken.empty()) return start();
-    if (auto fitted = streams_.fit(spec_, true); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
+    fit_streams(true);
     Slot& slot = place();
     state_ = read_state(slot, slot.child.pid);
     before_ = announced_ = supervisor_state();
@@ -127,8 +139,9 @@ void Service::take_over_process()
         slot.state.store(static_cast<std::uint32_t>(SlotState::Idle), std::memory_order_release);
         perform(Spawn{});
     } else if (live_pid(state_)) {
-        // The table says there is a process and nobody knows which: it ended unseen.
-        on_exit({0, pid, 0, 0});
+        // The table says there is a process and nobody knows which.
+        slot.exit_code = ChildExit::kUnseen;
+        on_exit({0, pid, ChildExit::kUnseen, 0});
     } else {
         for (const Action& action : resume(policy(), state_, now)) perform(action);
         notices_->resume();
@@ -149,7 +162,7 @@ void Service::apply(config::ServiceSpec spec, std::vector<net::SocketPtr> socket
     }
     if (before.output != spec_.output || before.exec.redirect_stderr != spec_.exec.redirect_stderr) {
         const auto piped = [](const config::ServiceSpec& s) { return std::pair(s.output->out.is_piped(), s.output->err.is_piped()); };
-        if (auto fitted = streams_.fit(spec_, piped(before) == piped(spec_)); !fitted) log::error("{}: {}", spec_.namespec(), fitted.error().message);
+        fit_streams(piped(before) == piped(spec_));
         if (piped(before) != piped(spec_)) restart();
     }
     const bool other_sockets = sockets != sockets_;

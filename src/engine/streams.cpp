@@ -96,6 +96,16 @@ void ServiceStreams::close()
     }
 }
 
+std::array<std::uint64_t, 3> ServiceStreams::pipes() const
+{
+    std::array<std::uint64_t, 3> numbers{};
+    const sys::UniqueFd* const each[] = {&in_, &out_, &err_};
+    struct stat status{};
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+        if (*each[i] && ::fstat(each[i]->get(), &status) == 0) numbers[i] = status.st_ino;
+    return numbers;
+}
+
 std::string ServiceStreams::sink_key(char letter) const
 {
     struct stat status{};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "engine/child_plan.h"
@@ -33,6 +34,7 @@ public:
     };
     /// Of its stdin nobody but the process has the reading end from then on: one that closes it is noticed.
     Result<ChildEnds> open_child_ends(const config::ServiceSpec& spec, bool with_stdin = true);
+    std::array<std::uint64_t, 3> pipes() const;   ///< the kernel's numbers of them: stdin, stdout, stderr; 0: there is none
     bool has_stdin() const { return static_cast<bool>(in_); }
     /// Writes to the running program's stdin. EAGAIN when the pipe has no room for all of it.
     Status write_stdin(std::string_view bytes);

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
+#include "sys/files.h"
+
 namespace xsv::engine {
 namespace {
 
@@ -30,6 +33,7 @@ struct Table::Header {
     std::uint32_t high_water;  // slots at and above were never used: their pages do not exist
     std::uint32_t padding;
     std::uint64_t sequence;
+    char boot[40];             // what the kernel calls this run of the machine: numbers of processes mean nothing in another
 };
 
 void Slot::set_name(std::string_view text) { copy_text(name, sizeof name, text); }
@@ -67,6 +71,16 @@ Result<void*> map(int fd, std::size_t length)
 
 }  // namespace
 
+namespace {
+
+std::string boot_id()
+{
+    auto id = sys::read_file("/proc/sys/kernel/random/boot_id", 64);
+    return id ? std::string(text::trim(*id)) : std::string();
+}
+
+}  // namespace
+
 Result<Table> Table::create(const std::string& path, std::uint32_t slots)
 {
     ::unlink(path.c_str());
@@ -77,7 +91,22 @@ Result<Table> Table::create(const std::string& path, std::uint32_t slots)
     auto memory = map(fd.get(), length);
     if (!memory) return tl::unexpected(std::move(memory).error());
     Table table(std::move(fd), *memory, length);
-    *table.header_ = {kMagic, kVersion, sizeof(Slot), slots, 0, 0, 0};
+    *table.header_ = {kMagic, kVersion, sizeof(Slot), slots, 0, 0, 0, {}};
+    copy_text(table.header_->boot, sizeof table.header_->boot, boot_id());
+    return table;
+}
+
+Result<Table> Table::left_in(const std::string& path)
+{
+    sys::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!fd) return fail_errno(path, errno);
+    struct stat info{};
+    if (::fstat(fd.get(), &info) != 0 || info.st_uid != ::geteuid()) return fail("{} is not ours", path);
+    auto table = open(std::move(fd));
+    if (!table) return table;
+    const std::string id = boot_id();
+    if (id.empty() || ::strnlen(table->header_->boot, sizeof table->header_->boot) != id.size() || std::memcmp(table->header_->boot, id.data(), id.size()) != 0)
+        return fail("{} is of before the machine was started", path);
     return table;
 }
 
@@ -86,7 +115,7 @@ Table Table::in_memory(std::uint32_t slots)
     auto memory = map(-1, length_for(slots));
     if (!memory) throw std::bad_alloc();
     Table table({}, *memory, length_for(slots));
-    *table.header_ = {kMagic, kVersion, sizeof(Slot), slots, 0, 0, 0};
+    *table.header_ = {kMagic, kVersion, sizeof(Slot), slots, 0, 0, 0, {}};
     return table;
 }
 

@@ -30,7 +30,7 @@ struct Slot {
     std::int64_t start_ticks;            ///< the process's start time, to know it again when everything of ours has died
     std::int64_t started_boot, started_wall, stopped_wall, opened_wall;   ///< ns of the boot clock; seconds since 1970
     std::uint64_t exit_sequence;         ///< the guardian's number of the exit recorded here
-    std::int32_t exit_code, exit_status; ///< CLD_*, code or signal
+    std::int32_t exit_code, exit_status; ///< CLD_* or ChildExit::kUnseen, code or signal
     std::uint32_t exit_pending;          ///< recorded, but its consequences are not yet drawn
     std::uint32_t owner;                 ///< of a connection or a hook: index of its place
     // The life of a place, as lifecycle.h has it.
@@ -38,6 +38,7 @@ struct Slot {
     std::int32_t failures;
     std::int64_t until;                  ///< ns of the boot clock
     std::uint32_t after, restarts;
+    std::uint64_t pipes[3];              ///< of a place: the numbers of the pipes behind stdin, stdout and stderr; 0: none
     std::uint64_t accepted, refused;     ///< counted connections; of a hook: the number of the exit it cleans up after
     char name[136];                      ///< namespec of a place, name of a helper
     char reason[160];                    ///< the last failure in words (Supervisor's spawnerr)
@@ -52,12 +53,14 @@ struct Slot {
 /// running needs no growth; a page is touched before the kernel is asked to write into it.
 class Table {
 public:
-    static constexpr std::uint32_t kVersion = 1;
+    static constexpr std::uint32_t kVersion = 2;
 
     /// A new one in `path` (an old file is replaced), with room for that many slots.
     static Result<Table> create(const std::string& path, std::uint32_t slots);
     /// The one behind a descriptor the guardian kept. Treated as hostile input: sizes and indices are checked.
     static Result<Table> open(sys::UniqueFd fd);
+    /// The file that former processes of ours left. Error: there is none, it is somebody else's, or of before the machine started.
+    static Result<Table> left_in(const std::string& path);
     static Table in_memory(std::uint32_t slots);   ///< for tests
 
     Table(Table&&) noexcept;

@@ -40,7 +40,7 @@ Scribe::Scribe(event::Loop& loop, sys::UniqueFd channel)
       channel_(
           loop, std::move(channel), "engine",
           [this](std::string_view message, sys::UniqueFd fd) { on_message(message, std::move(fd)); },
-          [this] { shut_down(); }),
+          [this] { go_on_alone(); }),
       outbox_(mailbox_, channel_, [this](Value message, Outbox::Sent sent) { send(std::move(message), std::move(sent)); })
 {
     log::divert([this, main = std::this_thread::get_id()](log::Level level, std::string_view line) {
@@ -162,6 +162,23 @@ void Scribe::on_request(const std::string& type, const Value& message, sys::Uniq
     } else if (type == "follow") {
         writer_of(file).post([file, pipe = shared(std::move(fd))](Writer& w) { w.follow(file, std::move(*pipe)); });
     }
+}
+
+/// Engine and guardian are gone, and programs write on: a pipe without a reader would end them. Another daemon, if one comes,
+/// ends us and takes the pipes.
+void Scribe::go_on_alone()
+{
+    if (std::exchange(ending_, true)) return;
+    undrained_ = writers_.size();
+    if (undrained_ == 0) return loop_.stop();
+    for (const auto& [device, writer] : writers_)
+        writer->post([this](Writer& w) {
+            w.outlive([this] {
+                mailbox_.post([this] {
+                    if (--undrained_ == 0) loop_.stop();
+                });
+            });
+        });
 }
 
 void Scribe::shut_down()

@@ -30,6 +30,7 @@ private:
     void on_ready();
     void on_request(const std::string& type, const wire::Value& message, sys::UniqueFd fd);
     void shut_down();
+    void go_on_alone();
     void end_when_sent();
 
     Writer& writer_of(const std::string& file);

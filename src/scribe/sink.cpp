@@ -4,11 +4,13 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "sys/files.h"
 
 namespace xsv::scribe {
 namespace {
@@ -142,6 +144,18 @@ bool Sink::has_same_pipe(int fd) const
     }, other{};
     return ::fstat(pipe_.get(), &mine) == 0 && ::fstat(fd, &other) == 0 && mine.st_ino == other.st_ino &&
            mine.st_dev == other.st_dev;
+}
+
+void Sink::become_reader()
+{
+    auto reader = sys::open_pipe_end(pipe_.get(), false);
+    if (reader && ::fcntl(reader->get(), F_SETFL, O_NONBLOCK) == 0) pipe_ = std::move(*reader);
+}
+
+bool Sink::is_at_end() const
+{
+    pollfd end{pipe_.get(), POLLIN, 0};
+    return pending_.empty() && ::poll(&end, 1, 0) == 1 && (end.revents & POLLHUP) != 0 && (end.revents & POLLIN) == 0;
 }
 
 void Sink::leave()

@@ -53,6 +53,10 @@ public:
     void finish();                   ///< hands on what was held back for the end of a line, a sequence or a token
     void stop_telling() { is_telling_ = false; }  ///< the engine is gone: its part is thrown away
 
+    /// Its pipe has our own writing end as well, for those programs that come. None will: from now on it can end.
+    void become_reader();
+    bool is_at_end() const;
+
     /// From now on only what is in the pipe at this moment (rule of "drop": drained, then closed).
     void leave();
     /// What is in the pipe at this moment is the last of one process (message "ended").

@@ -22,6 +22,7 @@ constexpr Duration kBusy = milliseconds(2);
 constexpr Duration kPatience = seconds(1);  // with a terminal or pipe that takes nothing
 constexpr Duration kStatsPeriod = seconds(1);
 constexpr Duration kEngineTime = seconds(1);  // for the engine to take its part when everything ends
+constexpr Duration kEndsPeriod = milliseconds(200);
 constexpr int kTurnsPerDrain = 4096;
 
 }  // namespace
@@ -278,6 +279,28 @@ void Writer::drain_more()
         return;
     }
     drain_timer_ = loop_->after(milliseconds(20), "draining", [this] { drain_more(); });
+}
+
+void Writer::outlive(std::function<void()> done)
+{
+    drained_ = std::move(done);
+    for (const auto& sink : sinks_) {
+        set_mode(*sink, Sink::Mode::idle);
+        sink->become_reader();
+        sink->stop_telling();
+        set_mode(*sink, Sink::Mode::watched);
+    }
+    look_for_ends();
+}
+
+void Writer::look_for_ends()
+{
+    for (auto at = sinks_.begin(); at != sinks_.end();) {
+        Sink& sink = **at++;
+        if (sink.is_at_end()) finish(sink);
+    }
+    if (sinks_.empty()) return std::exchange(drained_, {})();
+    drain_timer_ = loop_->after(kEndsPeriod, "ends", [this] { look_for_ends(); });
 }
 
 void Writer::mark(Sink& sink)

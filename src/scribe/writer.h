@@ -36,6 +36,7 @@ public:
     Status clear(const std::string& file);
     void follow(const std::string& file, sys::UniqueFd pipe) { followers_.add(file, std::move(pipe)); }
     void drain(std::function<void()> done);  ///< empties every pipe, then calls
+    void outlive(std::function<void()> done);  ///< goes on until the last program has closed its pipe, then calls
 
 private:
     Sink* take_named(const std::string& key);
@@ -48,6 +49,7 @@ private:
     void arm_tick(Duration delay);
     void finish(Sink& sink);
     void drain_more();
+    void look_for_ends();
 
     void mark(Sink& sink);
     void send_stats();

@@ -24,4 +24,4 @@ def one_kill(daemon, source, probe):
 
 
 if __name__ == "__main__":
-    sys.exit(scene.main(__doc__, 10_000, 100, one_kill))
+    sys.exit(scene.main(__doc__, 10_000, 100, scene.under_load(one_kill)))

@@ -30,4 +30,4 @@ def one_kill(daemon, source, probe):
 
 
 if __name__ == "__main__":
-    sys.exit(scene.main(__doc__, 5_000, 30, one_kill, orphans.Daemon))
+    sys.exit(scene.main(__doc__, 5_000, 30, scene.under_load(one_kill), orphans.Daemon))

@@ -15,7 +15,13 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 class Init:
-    """Reaps every child of this process."""
+    """Reaps every child of this process, for all of its daemons."""
+    the_one = None
+
+    @classmethod
+    def get(cls):
+        cls.the_one = cls.the_one or cls()
+        return cls.the_one
 
     def __init__(self):
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
@@ -69,13 +75,27 @@ def family():
 
 class Daemon(xsvd.Daemon):
     def __init__(self, *arguments, **options):
-        self.init = Init()
+        self.init = Init.get()
         super().__init__(*arguments, **options)
         self.inherit(self.pid)
 
     def inherit(self, pid):
         """That process is the guardian from now on."""
         self.pid, self.process = pid, Child(self.init, pid, self.process.stdout)
+
+    def kill_both(self):
+        """Guardian and engine in one stroke: an engine that stands still does not take the guardian's place."""
+        guardian, engine = self.pid, self.wait_for_engine()
+        os.kill(engine, signal.SIGSTOP)
+        os.kill(guardian, signal.SIGKILL)
+        os.kill(engine, signal.SIGKILL)
+        xsvd.until(lambda: {guardian, engine} <= self.init.codes.keys(), "guardian and engine have ended", pause=0.001)
+
+    def start_again(self):
+        """When it is dead: another one, of the same configuration."""
+        self.inherit(subprocess.Popen([xsvd.XSVD, "-n", "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL, cwd=self.dir, start_new_session=True).pid)
+        self.wait_until_ready()
 
     def has_all_roles(self):
         """Each role once, and an engine that is the guardian's child."""
