@@ -81,11 +81,13 @@ class Daemon(xsvd.Daemon):
 
     def inherit(self, pid):
         """That process is the guardian from now on."""
+        self.init.codes.pop(pid, None)  # of another that had the number
         self.pid, self.process = pid, Child(self.init, pid, self.process.stdout)
 
     def kill_both(self):
         """Guardian and engine in one stroke: an engine that stands still does not take the guardian's place."""
         guardian, engine = self.pid, self.wait_for_engine()
+        self.init.codes.pop(engine, None)  # of another that had the number
         os.kill(engine, signal.SIGSTOP)
         os.kill(guardian, signal.SIGKILL)
         os.kill(engine, signal.SIGKILL)
