@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -172,21 +173,31 @@ std::optional<std::uint32_t> Daemon::helper_slot(std::string_view name)
     return found;
 }
 
+/// A folder nothing is in and nobody writes into: all the web process sees of the file system. Only root can do that to a process.
+std::string Daemon::make_empty_root() const
+{
+    const std::string folder = run_dir_ + "/empty";
+    if (::geteuid() != 0) return {};
+    if (::mkdir(folder.c_str(), 0555) == 0 || errno == EEXIST) return folder;
+    log::error("making the folder {}: {}", folder, errno_text(errno));
+    return {};
+}
+
 void Daemon::start_helpers()
 {
     const std::string& folder = context_->surroundings.libexec;
     const auto scribe_slot = helper_slot("scribe"), web_slot = helper_slot("web");
     scribe_ = std::make_unique<engine::Helper>(
-        *context_, engine::Helper::Settings{"scribe", folder + "/xsvd-scribe", {}, true, true},
+        *context_, engine::Helper::Settings{"scribe", folder + "/xsvd-scribe", {}, {}, true, true},
         [this] { greet_scribe(); },
         [this](const wire::Value& message, sys::UniqueFd) { scribe_link_.on_message(message); });
     scribe_link_.attach(*scribe_, guardian_, inherited_);
     web_ = std::make_unique<engine::Helper>(
-        *context_, engine::Helper::Settings{"web", folder + "/xsvd-web", context_->surroundings.helper_user, false}, [this] { web_link_->greet(); },
+        *context_, engine::Helper::Settings{"web", folder + "/xsvd-web", context_->surroundings.helper_user, make_empty_root()}, [this] { web_link_->greet(); },
         [this](const wire::Value& message, sys::UniqueFd fd) { web_link_->on_message(message, std::move(fd)); });
     web_link_->attach(*web_);
     forwarder_ = std::make_unique<engine::Helper>(
-        *context_, engine::Helper::Settings{"proxy", folder + "/xsvd-proxy", context_->surroundings.helper_user, false},
+        *context_, engine::Helper::Settings{"proxy", folder + "/xsvd-proxy", context_->surroundings.helper_user},
         [this] { forwarder_link_.greet(); }, [this](const wire::Value& message, sys::UniqueFd) { forwarder_link_.on_message(message); });
     scribe_->start(scribe_slot);
     web_->start(web_slot);

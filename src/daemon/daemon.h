@@ -57,6 +57,7 @@ private:
     std::string server_url() const;
     Status take_run_dir();
     Status make_table();
+    std::string make_empty_root() const;
     Status open_table(sys::UniqueFd fd);
     void apply_daemon_settings();
     void write_pidfile(pid_t pid) const;

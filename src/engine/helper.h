@@ -20,6 +20,7 @@ public:
         std::string name;                       ///< "scribe": its slot, its channel and its title are named so
         std::string path;                       ///< of the executable
         std::optional<sys::User> user;          ///< whose rights it has; nullopt: ours
+        std::string empty_root;                 ///< not empty: it starts with our rights, becomes `user` itself, and makes this folder its root
         bool inherits_output = false;           ///< our stdout and stderr, else /dev/null
         bool leave_until_handled = false;       ///< its messages, see event/channel.h
     };
@@ -50,6 +51,7 @@ private:
     bool is_deadly();
     void spawn();
     Status try_spawn();
+    std::vector<std::string> environment() const;
     void connect(sys::UniqueFd end);
     void retry();
     void leave_behind();

@@ -16,10 +16,10 @@ int main()
         fmt::print(stderr, "xsvd-web is a part of xsvd and is started by it; start xsvd\n");
         return 2;
     }
-    web::restrict_process();
     const auto loop = event::make_loop();
     web::Door door(*loop, sys::UniqueFd(wire::kChannelFd), web::Settings{}, [&] { loop->stop(); });
     log::divert([&](log::Level level, std::string_view line) { door.log(level, line); });
+    for (const std::string& gap : web::confine_process()) log::warn("{}", gap);
     loop->run();
     log::divert({});
     return 0;

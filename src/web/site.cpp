@@ -86,6 +86,11 @@ bool is_form(const Request& request)
 
 }  // namespace
 
+Site::Site(event::Loop& loop, EngineLink& engine) : loop_(loop), engine_(engine)
+{
+    files_time();  // as long as there is a file to look at
+}
+
 struct Site::Action {
     std::string_view name;
     bool needs_process;

@@ -14,7 +14,7 @@ namespace xsv::web {
 /// A GET changes nothing, and a POST needs a token of ours (rule W2); without, the same button is offered once more.
 class Site {
 public:
-    Site(event::Loop& loop, EngineLink& engine) : loop_(loop), engine_(engine) {}
+    Site(event::Loop& loop, EngineLink& engine);
 
     void show_status(const Request& request, const Caller& caller, const Reply& reply);
     void show_tail(const Request& request, const Caller& caller, const Reply& reply);

@@ -66,6 +66,9 @@ namespace xsv::wire {
 
 /// Where a helper finds its end of the channel to the engine.
 constexpr int kChannelFd = 3;
+/// In the environment of the web process, when it starts as root: "UID:GID" it is to become. Its working directory is the
+/// folder that is to be its root.
+constexpr const char* kIdentityVariable = "XSVD_IDENTITY";
 
 // The key of a sink is "o:NAMESPEC" (stdout), "e:NAMESPEC" (stderr), "c:NAMESPEC" (the log of its connections), or "o:NAMESPEC NUMBER" for the stdout of one process
 // of an event listener.
