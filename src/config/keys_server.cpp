@@ -40,6 +40,42 @@ Status set_port(ServerSpec& server, const std::string& text, const Setting&)
     return {};
 }
 
+constexpr Word<Role> kRoles[] = {{"viewer", Role::Viewer}, {"operator", Role::Operator}, {"admin", Role::Admin}};
+
+/// "alice:operator", "@staff:viewer", "*:viewer"
+Result<PeerRole> parse_peer(const std::string& text, const Surroundings& surroundings)
+{
+    const auto colon = text.rfind(':');
+    if (colon == std::string::npos) return fail("expected NAME:ROLE, @GROUP:ROLE or *:ROLE, got '{}'", text);
+    const auto role = parse_word(kRoles, text.substr(colon + 1));
+    if (!role) return tl::unexpected<Error>(role.error());
+    const std::string name = text.substr(0, colon);
+    PeerRole peer;
+    peer.role = *role;
+    if (name == "*") return peer;
+    if (name.starts_with('@')) {
+        const auto group = surroundings.group(name.substr(1));
+        if (!group) return tl::unexpected<Error>(group.error());
+        peer.gid = *group;
+        return peer;
+    }
+    const auto user = surroundings.user(name);
+    if (!user) return tl::unexpected<Error>(user.error());
+    peer.uid = user->uid;
+    return peer;
+}
+
+Status set_peers(ServerSpec& server, const std::string& text, const Setting& setting)
+{
+    server.peers.clear();
+    for (const std::string& item : parse_list(text)) {
+        auto peer = parse_peer(item, setting.surroundings);
+        if (!peer) return tl::unexpected<Error>(std::move(peer).error());
+        server.peers.push_back(*peer);
+    }
+    return {};
+}
+
 constexpr Directive<ServerSpec> kUnixKeys[] = {
     {"file", set_path<&ServerSpec::path>, "a path", "", "where the socket lies; required"},
     {"chmod", set_mode, "an octal number such as 0700", "0700", "mode of the socket"},
@@ -47,6 +83,10 @@ constexpr Directive<ServerSpec> kUnixKeys[] = {
     {"username", set<&ServerSpec::username>, "text", "", "name clients log in with"},
     {"password", set<&ServerSpec::password>, "text, {SHA} and a SHA-1, or a crypt(3) hash", "",
      "password clients log in with"},
+    {"role", set_word<kRoles, &ServerSpec::role>, "viewer, operator or admin", "admin",
+     "the most that anybody may do here: read states and logs; start, stop, signal programs and clear logs, too; everything"},
+    {"peers", set_peers, "a list of NAME:ROLE, @GROUP:ROLE and *:ROLE", "whoever can connect has the server's role",
+     "what each user may do here, by whom the kernel says he is; others may do nothing, root everything"},
 };
 
 constexpr Directive<ServerSpec> kInetKeys[] = {
@@ -56,6 +96,8 @@ constexpr Directive<ServerSpec> kInetKeys[] = {
      "password clients log in with"},
     {"allow_unauthenticated", set<&ServerSpec::allow_unauthenticated>, "yes or no", "no",
      "serve other hosts without a password"},
+    {"role", set_word<kRoles, &ServerSpec::role>, "viewer, operator or admin", "admin",
+     "the most that anybody may do here: read states and logs; start, stop, signal programs and clear logs, too; everything"},
 };
 
 }  // namespace

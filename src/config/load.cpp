@@ -114,6 +114,18 @@ private:
                     section.name));
         if (server.username.empty()) server.password.clear();  // an empty name switches authentication off
         warn_of_password(server, section);
+        warn_of_exposure(server, section);
+    }
+
+    /// Rules A1 and A2. As Supervisor's, a server for this machine alone needs no password.
+    void warn_of_exposure(const ServerSpec& server, const Section& section)
+    {
+        const IniKey* port = section.find("port");
+        if (server.kind == ServerSpec::Kind::Unix || port == nullptr) return;
+        const auto warn = [&](std::string text) { report_.warning(port->place, section.name, "port", std::move(text)); };
+        if (server.is_open_to_all()) return warn("not opened: others can reach it and it has no password; set username and password, or allow_unauthenticated = yes");
+        if (server.username.empty() && !server.allow_unauthenticated) return warn("no password: whoever can connect may do everything that 'role' allows");
+        if (!server.is_for_this_machine()) warn("calls and passwords cross the network as they are");
     }
 
     void warn_of_password(const ServerSpec& server, const Section& section)

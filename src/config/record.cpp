@@ -124,6 +124,10 @@ std::uint64_t last_of(Proxy::Protocol)
 {
     return static_cast<std::uint64_t>(Proxy::Protocol::V2);
 }
+std::uint64_t last_of(Role)
+{
+    return static_cast<std::uint64_t>(Role::Admin);
+}
 std::uint64_t last_of(ServerSpec::Kind)
 {
     return static_cast<std::uint64_t>(ServerSpec::Kind::Inet);
@@ -268,10 +272,17 @@ void fields(A& archive, GroupSpec& value)
 }
 
 template <class A>
+void fields(A& archive, PeerRole& value)
+{
+    auto& [uid, gid, role] = value;
+    archive(uid, gid, role);
+}
+
+template <class A>
 void fields(A& archive, ServerSpec& value)
 {
-    auto& [kind, section, path, host, port, mode, owner, group, username, password, allow_unauthenticated] = value;
-    archive(kind, section, path, host, port, mode, owner, group, username, password, allow_unauthenticated);
+    auto& [kind, section, path, host, port, mode, owner, group, username, password, allow_unauthenticated, role, peers] = value;
+    archive(kind, section, path, host, port, mode, owner, group, username, password, allow_unauthenticated, role, peers);
 }
 
 template <class A>

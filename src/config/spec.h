@@ -249,6 +249,17 @@ struct GroupSpec {
     bool operator==(const GroupSpec&) const = default;
 };
 
+/// What a client may do, each the ones before it too: read states and logs; start, stop, signal and clear; change the daemon.
+enum class Role : std::uint8_t { Viewer, Operator, Admin };
+
+/// Of peers: a user, a group, or everybody.
+struct PeerRole {
+    std::optional<uid_t> uid;
+    std::optional<gid_t> gid;
+    Role role = Role::Viewer;
+    bool operator==(const PeerRole&) const = default;
+};
+
 /// [unix_http_server], [inet_http_server]
 struct ServerSpec {
     enum class Kind : std::uint8_t { Unix, Inet };
@@ -262,6 +273,11 @@ struct ServerSpec {
     std::optional<gid_t> group;
     std::string username, password;
     bool allow_unauthenticated = false;
+    Role role = Role::Admin;                 ///< the most that anybody may do here
+    std::vector<PeerRole> peers;             ///< Unix; empty: whoever the file's mode lets in has that role
+    bool is_for_this_machine() const { return kind == Kind::Unix || host == "localhost" || host == "::1" || host.starts_with("127."); }
+    /// Whoever reaches it may do everything: never by default beyond this machine (rule A1).
+    bool is_open_to_all() const { return username.empty() && !is_for_this_machine() && !allow_unauthenticated; }
     bool operator==(const ServerSpec&) const = default;
 };
 

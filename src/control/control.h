@@ -28,7 +28,8 @@ struct DaemonHooks {
 struct Request {
     std::string method;
     wire::Value::Array params;
-    std::string caller;                             ///< who asks, for the log
+    std::string caller;                             ///< who asks, for the audit; empty: the daemon itself
+    config::Role role = config::Role::Admin;        ///< what he may do
 };
 
 struct Method;
@@ -106,6 +107,10 @@ private:
     void method_signature(const Params&, Reply);
     void multicall(const Params&, Reply);
 
+    struct Asking {
+        std::string caller;
+        config::Role role = config::Role::Admin;
+    };
     struct Multicall;
     void run_multicall(std::shared_ptr<Multicall> state);
     void start_one(engine::Service& service, bool wait, const Reply& reply);
@@ -130,6 +135,7 @@ private:
     engine::ScribeLink& scribe_;
     DaemonHooks hooks_;
     GroupMemory memory_;
+    Asking asking_;                          ///< who made the call that is being begun
     std::optional<config::Config> parsed_;   ///< by the last reloadConfig; nullopt: what runs
 };
 

@@ -17,6 +17,9 @@ using wire::Value;
 
 namespace {
 
+constexpr std::size_t kMaxCallers = 512;
+constexpr Duration kSweepTime = std::chrono::seconds(10);
+
 sys::Endpoint endpoint_of(const config::ServerSpec& spec)
 {
     sys::Endpoint endpoint;
@@ -94,6 +97,7 @@ void WebLink::serve_tcp()
 
 void WebLink::greet()
 {
+    callers_.clear();   // a new process knows none of them, and one we have found shows them to us
     helper_->send(Value::Struct{{"type", "hello"}, {"generation", std::int64_t{::getpid()}}, {"traces", log::enabled(log::Level::trace)}});
     send_servers();
 }
@@ -114,21 +118,75 @@ void WebLink::send_servers()
     helper_->send(Value::Struct{{"type", "ready"}});
 }
 
-void WebLink::on_message(const Value& message, sys::UniqueFd)
+void WebLink::on_message(const Value& message, sys::UniqueFd fd)
 {
     const std::string type = message.text("type");
+    if (type == "caller") meet(message, std::move(fd));
+    if (type == "left") callers_.erase(message.number("connection"));
     if (type == "call") call(message);
     if (type == "follow") follow(message);
     if (type == "answered") log_answer(message);
     if (type == "unreadable") log_unreadable(message);
 }
 
+void WebLink::meet(const Value& message, sys::UniqueFd connection)
+{
+    const std::int64_t number = message.number("connection");
+    auto caller = identify(std::move(connection));
+    const config::ServerSpec* server = caller ? server_at(caller->address) : nullptr;
+    if (server == nullptr || callers_.size() >= kMaxCallers || !role_of(*caller, *server)) {
+        log::warn("a client was turned away: {}", caller ? caller->text + " has no role here" : caller.error().message);
+        helper_->send(Value::Struct{{"type", "unwanted"}, {"connection", number}});
+        return;
+    }
+    callers_.insert_or_assign(number, *std::move(caller));
+    if (!sweep_) sweep_ = context_.loop.every(kSweepTime, "callers who left", [this] { forget_those_who_left(); });
+}
+
+/// The web process says so when a connection has ended; but if it has been taken over, it need not.
+void WebLink::forget_those_who_left()
+{
+    std::erase_if(callers_, [](const auto& entry) { return entry.second.has_left(); });
+    if (callers_.empty()) sweep_.reset();
+}
+
+/// The unix server with this address, as the kernel writes it.
+const config::ServerSpec* WebLink::server_at(const std::string& address) const
+{
+    for (const Server& server : servers_)
+        if (server.spec.kind == config::ServerSpec::Kind::Unix && bound_address(server.socket->fd.get()) == address) return &server.spec;
+    return nullptr;
+}
+
+/// Whose call it is and what he may do; nullopt: nobody's that we know.
+std::optional<WebLink::Standing> WebLink::standing_of(const Value& message) const
+{
+    const std::string user = message.text("user");
+    if (const Value* number = message.find("connection"); number != nullptr && number->integer() != nullptr) {
+        const auto caller = callers_.find(*number->integer());
+        const config::ServerSpec* server = caller != callers_.end() ? server_at(caller->second.address) : nullptr;
+        const auto role = server != nullptr ? role_of(caller->second, *server) : std::nullopt;
+        if (!role) return std::nullopt;
+        return Standing{caller->second.text + (user.empty() ? "" : " as " + text::escape_control(user)), *role};
+    }
+    const auto index = static_cast<std::uint64_t>(message.number("server", -1));
+    if (index >= servers_.size() || servers_[index].spec.kind != config::ServerSpec::Kind::Inet) return std::nullopt;
+    return Standing{text::escape_control((user.empty() ? "somebody" : user) + " at " + message.text("peer")), servers_[index].spec.role};
+}
+
+void WebLink::refuse(std::int64_t id)
+{
+    helper_->send(Value::Struct{{"type", "fault"}, {"id", id}, {"code", static_cast<int>(FaultCode::Failed)}, {"text", "FAILED: nobody we know calls"}});
+}
+
 void WebLink::call(const Value& message)
 {
     const Value* params = message.find("params");
-    Request request{message.text("method"), params != nullptr && params->array() != nullptr ? *params->array() : Value::Array{},
-                    message.text("user") + "@" + message.text("peer")};
     const std::int64_t id = message.number("id");
+    auto standing = standing_of(message);
+    if (!standing) return refuse(id);
+    Request request{message.text("method"), params != nullptr && params->array() != nullptr ? *params->array() : Value::Array{},
+                    std::move(standing->text), standing->role};
     // Pages call methods silently, as Supervisor's do.
     std::string call;
     if (const std::string protocol = message.text("rpc"); !protocol.empty() && log::enabled(log::Level::trace)) {
@@ -159,6 +217,10 @@ void WebLink::call(const Value& message)
 void WebLink::follow(const Value& message)
 {
     const std::int64_t id = message.number("id");
+    if (!standing_of(message)) {
+        helper_->send(Value::Struct{{"type", "follow"}, {"id", id}, {"status", 403}});
+        return;
+    }
     const auto file = control_.log_behind(message.text("path"));
     int ends[2];
     if (!file || ::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {

@@ -1,14 +1,19 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "control/caller.h"
 #include "control/control.h"
 #include "engine/helper.h"
 
 namespace xsv::control {
 
 /// Our end of the conversation with the web process: it gets the listening sockets, we get the calls.
+///
+/// It reads strangers' bytes, so it is not believed who calls (rule C10): it shows us each connection of a unix server, the
+/// kernel tells whose it is, and a call counts as his as long as he is connected. A call over TCP has the role of its server.
 class WebLink {
 public:
     /// `only_unix`: TCP servers stay open and unserved (hold mode).
@@ -30,7 +35,16 @@ private:
         config::ServerSpec spec;
         net::SocketPtr socket;
     };
+    struct Standing {
+        std::string text;                    ///< for the audit
+        config::Role role = config::Role::Viewer;
+    };
     void send_servers();
+    void meet(const wire::Value& message, sys::UniqueFd connection);
+    void forget_those_who_left();
+    const config::ServerSpec* server_at(const std::string& address) const;
+    std::optional<Standing> standing_of(const wire::Value& message) const;
+    void refuse(std::int64_t id);
     void call(const wire::Value& message);
     void follow(const wire::Value& message);
 
@@ -40,6 +54,8 @@ private:
     bool only_unix_;
     engine::Helper* helper_ = nullptr;
     std::vector<Server> servers_;
+    std::map<std::int64_t, Caller> callers_;   ///< by the web process's number of the connection
+    event::WatchPtr sweep_;
 };
 
 }  // namespace xsv::control

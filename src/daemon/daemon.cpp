@@ -24,13 +24,6 @@ namespace {
 
 constexpr Duration kHoldTime = std::chrono::minutes(10);
 
-/// Whoever reaches it may do everything: never by default beyond this machine.
-bool is_open_to_all(const config::ServerSpec& server)
-{
-    const bool is_local = server.host == "localhost" || server.host.starts_with("127.") || server.host == "::1";
-    return server.kind == config::ServerSpec::Kind::Inet && server.username.empty() && !is_local && !server.allow_unauthenticated;
-}
-
 /// Supervisor's first line of a server, with our name. The host is as configured: a name server that does not answer must not
 /// hold up the start.
 void log_start(const config::ServerSpec& server)
@@ -45,7 +38,7 @@ void log_start(const config::ServerSpec& server)
 void log_servers(const std::vector<config::ServerSpec>& servers)
 {
     for (const config::ServerSpec& server : servers) {
-        if (is_open_to_all(server)) {
+        if (server.is_open_to_all()) {
             log::critical("[{}] is not opened: {}:{} can be reached by others and has no password; set username and password, or "
                           "allow_unauthenticated = yes",
                           server.section, server.host.empty() ? "*" : server.host, server.port);
@@ -135,7 +128,7 @@ void Daemon::wire_together()
 std::vector<config::ServerSpec> Daemon::servers_of(const config::Config& config) const
 {
     std::vector<config::ServerSpec> servers = config.servers;
-    std::erase_if(servers, [](const config::ServerSpec& server) { return is_open_to_all(server); });
+    std::erase_if(servers, [](const config::ServerSpec& server) { return server.is_open_to_all(); });
     if (servers.empty()) {
         config::ServerSpec server;
         server.section = "unix_http_server";
@@ -300,7 +293,7 @@ void Daemon::on_signal(int signal)
 void Daemon::dump_state()
 {
     const std::string file = run_dir_ + "/state.dump";
-    control_->call({"xsv.show", {}, "SIGUSR1"}, [&file](const control::Outcome& rows) {
+    control_->call({"xsv.show", {}, {}}, [&file](const control::Outcome& rows) {
         const auto text = rows ? wire::json::transcode(*rows) : fail("{}", rows.error().text);
         const std::string all = (text ? *text : text.error().message) + "\n";
         const std::string part = file + ".new";

@@ -30,12 +30,13 @@ void guarded(void* self, Call call) noexcept
 }  // namespace
 
 Connection::Connection(event::Loop& loop, const Settings& settings, sys::UniqueFd socket,
-                       std::shared_ptr<Server> server, Peer peer, Owner& owner)
+                       std::shared_ptr<Server> server, Peer peer, Owner& owner, std::int64_t number)
     : loop_(loop),
       settings_(settings),
       server_(std::move(server)),
       peer_(std::move(peer)),
       owner_(owner),
+      number_(number),
       stream_(::bufferevent_socket_new(event::native_base(loop), socket.get(),
                                        BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS))
 {
@@ -46,6 +47,11 @@ Connection::Connection(event::Loop& loop, const Settings& settings, sys::UniqueF
 Connection::~Connection()
 {
     if (stream_) ::bufferevent_free(stream_);
+}
+
+int Connection::fd() const
+{
+    return ::bufferevent_getfd(stream_);
 }
 
 void Connection::start()
@@ -90,6 +96,8 @@ void Connection::close()
     // Not freed here: this may run inside one of its callbacks' callers, who still ask for its buffers.
     ::bufferevent_setcb(stream_, nullptr, nullptr, nullptr, nullptr);
     ::bufferevent_disable(stream_, EV_READ | EV_WRITE);
+    // The engine has a duplicate, so closing alone would not end the connection.
+    if (server_->is_unix) ::shutdown(fd(), SHUT_RDWR);
     owner_.on_closed(*this);
 }
 
@@ -191,7 +199,7 @@ void Connection::linger()
 {
     // Closing over bytes that were never read resets the connection, and the client may not see its answer.
     if (half_closed_) return close();
-    ::shutdown(::bufferevent_getfd(stream_), SHUT_WR);
+    ::shutdown(fd(), SHUT_WR);
     phase_ = Phase::Lingering;
     idle_since_ = loop_.now();
     arm(settings_.linger_time);

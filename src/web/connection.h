@@ -63,7 +63,7 @@ public:
     };
 
     Connection(event::Loop& loop, const Settings& settings, sys::UniqueFd socket, std::shared_ptr<Server> server,
-               Peer peer, Owner& owner);
+               Peer peer, Owner& owner, std::int64_t number);
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -73,11 +73,14 @@ public:
     void finish();                                   ///< closes at once if idle, else when the answer has gone
     void close();
 
+    std::int64_t number() const { return number_; }  ///< among all of this process
+    int fd() const;
     const Server& server() const { return *server_; }
     const Peer& peer() const { return peer_; }
     const std::string& request_line() const { return request_line_; }  ///< as far as it could be read
     /// Nothing is being done for it. One that drips its head byte by byte is no busier than one that says nothing.
     bool is_idle() const { return phase_ == Phase::Idle || phase_ == Phase::Head || phase_ == Phase::Lingering; }
+    bool is_local() const { return server_->is_unix; }
     bool is_delayed() const { return phase_ == Phase::Delayed; }
     bool is_streaming() const { return phase_ == Phase::Streaming; }
     Time idle_since() const { return idle_since_; }
@@ -121,6 +124,7 @@ private:
     std::shared_ptr<Server> server_;
     Peer peer_;
     Owner& owner_;
+    std::int64_t number_;
     ::bufferevent* stream_ = nullptr;
     std::optional<RequestParser> parser_;
     std::unique_ptr<StreamSource> source_;

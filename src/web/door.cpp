@@ -47,11 +47,14 @@ Door::Door(event::Loop& loop, sys::UniqueFd channel, const Settings& settings, s
               const std::string_view peer =
                   connection.server().is_unix ? "localhost:0" : std::string_view(connection.peer().text);
               engine_.note_answer(peer, connection.request_line(), status, bytes);
-          }),
+          },
+          {[this](const Connection& connection) { engine_.show_caller(connection.number(), connection.fd()); },
+           [this](const Connection& connection) { engine_.forget_caller(connection.number()); }}),
       gate_(loop, settings_, http_),
       engine_(loop, std::move(channel),
               {[this](std::vector<std::shared_ptr<Server>> servers) { http_.serve(std::move(servers)); },
-               [this] { finish(); }, [this] { end(); }}),
+               [this] { finish(); }, [this] { end(); }, [this] { http_.show_callers(); },
+               [this](std::int64_t connection) { http_.turn_away(connection); }}),
       rpc_(engine_),
       site_(loop, engine_)
 {
@@ -75,20 +78,22 @@ void Door::on_request(Connection& connection, const Request& request, const Repl
         return reply.send(error_answer(403, "requests from other origins are not accepted"));
     if (route->methods == Route::Methods::Post && request.content_type && is_form_type(*request.content_type))
         return reply.send(error_answer(415, "send text/xml or application/json"));
-    (this->*route->serve)(request, {connection.server().index, *user, connection.peer().text}, reply);
+    Caller caller{connection.server().index, *user, connection.peer().text};
+    if (connection.server().is_unix) caller.connection = connection.number();
+    (this->*route->serve)(request, caller, reply);
 }
 
 void Door::call_xml(const Request& request, const Caller& caller, const Reply& reply)
 {
-    rpc_.serve_xml(request, {caller.server, caller.user, caller.peer, "XML-RPC"}, reply);
+    rpc_.serve_xml(request, {caller.server, caller.user, caller.peer, "XML-RPC", caller.connection}, reply);
 }
 
 void Door::call_json(const Request& request, const Caller& caller, const Reply& reply)
 {
-    rpc_.serve_json(request, {caller.server, caller.user, caller.peer, "JSON-RPC"}, reply);
+    rpc_.serve_json(request, {caller.server, caller.user, caller.peer, "JSON-RPC", caller.connection}, reply);
 }
 
-void Door::follow(const Request& request, const Caller&, const Reply& reply)
+void Door::follow(const Request& request, const Caller& caller, const Reply& reply)
 {
     if (http_.streams() >= settings_.max_followers) return reply.send(error_answer(503, "too many followers"));
     const bool is_program = request.path.starts_with("/logtail");
@@ -101,7 +106,7 @@ void Door::follow(const Request& request, const Caller&, const Reply& reply)
         connection->begin_stream("text/plain;charset=utf-8", modified, headers,
                                  std::make_unique<LogFollower>(loop_, std::move(pipe)));
     };
-    if (!engine_.follow(request.path, on_follow)) reply.send(error_answer(503));
+    if (!engine_.follow(request.path, caller, on_follow)) reply.send(error_answer(503));
 }
 
 void Door::show_page(const Request& request, const Caller& caller, const Reply& reply)

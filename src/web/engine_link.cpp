@@ -22,7 +22,7 @@ bool EngineLink::call(std::string_view method, const wire::Value::Array& params,
 {
     if (pending_.size() >= kMaxPending) return false;
     wire::Encoder message;
-    message.begin_struct(8);
+    message.begin_struct(caller.connection ? 9 : 8);
     message.key("type"), message.string("call");
     message.key("id"), message.integer(++last_id_);
     message.key("method"), message.string(method);
@@ -32,19 +32,34 @@ bool EngineLink::call(std::string_view method, const wire::Value::Array& params,
     message.key("user"), message.string(caller.user);
     message.key("peer"), message.string(caller.peer);
     message.key("rpc"), message.string(caller.protocol);
+    if (caller.connection) message.key("connection"), message.integer(*caller.connection);
     if (!channel_.send(message.take())) return false;
     pending_.emplace(last_id_, std::move(on_outcome));
     return true;
 }
 
-bool EngineLink::follow(std::string_view path, OnFollow on_follow)
+bool EngineLink::follow(std::string_view path, const Caller& caller, OnFollow on_follow)
 {
     if (pending_.size() >= kMaxPending) return false;
-    const wire::Value message =
-        wire::Value::Struct{{"type", "follow"}, {"id", wire::Value(++last_id_)}, {"path", wire::Value(path)}};
+    wire::Value::Struct message{{"type", "follow"},
+                                {"id", wire::Value(++last_id_)},
+                                {"path", wire::Value(path)},
+                                {"server", wire::Value(caller.server)}};
+    if (caller.connection) message.emplace_back("connection", wire::Value(*caller.connection));
     if (!channel_.send(wire::encode(message))) return false;
     pending_.emplace(last_id_, std::move(on_follow));
     return true;
+}
+
+void EngineLink::show_caller(std::int64_t connection, int fd)
+{
+    channel_.send_copy_of(
+        wire::encode(wire::Value::Struct{{"type", "caller"}, {"connection", wire::Value(connection)}}), fd);
+}
+
+void EngineLink::forget_caller(std::int64_t connection)
+{
+    channel_.send(wire::encode(wire::Value::Struct{{"type", "left"}, {"connection", wire::Value(connection)}}));
 }
 
 void EngineLink::log(log::Level level, std::string_view line)
@@ -82,6 +97,8 @@ void EngineLink::on_message(std::string_view bytes, sys::UniqueFd fd)
         on_server(*message, std::move(fd));
     } else if (type == "ready") {
         events_.on_servers(std::exchange(named_, {}));
+    } else if (type == "unwanted") {
+        events_.on_unwanted(message->number("connection"));
     } else if (type == "shutdown") {
         events_.on_shutdown();
     }
@@ -98,6 +115,7 @@ void EngineLink::on_hello(const wire::Value& message)
         else
             std::get<OnFollow>(pending)(0, {}, 0);
     }
+    events_.on_hello();
 }
 
 void EngineLink::on_server(const wire::Value& message, sys::UniqueFd fd)

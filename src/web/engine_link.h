@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -22,6 +23,7 @@ struct Caller {
     std::string user;
     std::string peer;
     std::string_view protocol = {};  ///< "XML-RPC", "JSON-RPC": the log tells of the call; empty: a page's own, which is silent
+    std::optional<std::int64_t> connection{};  ///< of a unix server: by which the engine knows whose it is
 };
 
 /// The engine at the other end of the channel: it answers calls, names the servers, and may be replaced by a new one.
@@ -38,6 +40,8 @@ public:
         std::function<void(std::vector<std::shared_ptr<Server>>)> on_servers;  ///< all of them
         std::function<void()> on_shutdown;
         std::function<void()> on_closed;
+        std::function<void()> on_hello;                          ///< a new engine, which knows none of our clients
+        std::function<void(std::int64_t connection)> on_unwanted;  ///< its client may do nothing here
     };
 
     static constexpr std::size_t kMaxPending = 4096;
@@ -46,7 +50,10 @@ public:
 
     /// False: the engine is too far behind, and the call was not taken.
     bool call(std::string_view method, const wire::Value::Array& params, const Caller& caller, OnOutcome on_outcome);
-    bool follow(std::string_view path, OnFollow on_follow);
+    bool follow(std::string_view path, const Caller& caller, OnFollow on_follow);
+    /// Shows the engine a connection of a unix server, so that it learns from the kernel whose it is.
+    void show_caller(std::int64_t connection, int fd);
+    void forget_caller(std::int64_t connection);
     void log(log::Level level, std::string_view line);
     /// For the engine's log: an answer has been given; a body was no call.
     void note_answer(std::string_view peer, std::string_view request, int status, std::size_t bytes);

@@ -1,5 +1,7 @@
 #include "web/gate.h"
 
+#include <algorithm>
+
 namespace xsv::web {
 
 namespace {
@@ -49,11 +51,15 @@ std::optional<std::string> Gate::admit(const Connection& connection, const Reque
     const bool is_crowded = http_.delayed() >= settings_.max_delayed;
     if (is_crowded && failures_.has_failed(source, now))
         return refuse(closing(error_answer(503, "too many wrong passwords; try again later")));
+    // The user's own count only makes wrong answers wait, so that many sources together guess no faster than one (rule A5).
+    const std::string user = "user " + server.username;
     if (passwords_.check(server.username, server.password, **given, now)) {
         failures_.succeed(source);
+        failures_.succeed(user);
         return (*given)->user;
     }
-    const Duration delay = failures_.fail(source, now);
+    const bool is_user = (*given)->user == server.username;
+    const Duration delay = std::max(failures_.fail(source, now), is_user ? failures_.fail(user, now) : Duration::zero());
     if (is_crowded) return refuse(unauthorized());
     reply.send_later(delay, unauthorized());
     return std::nullopt;

@@ -16,18 +16,26 @@ namespace {
 
 constexpr int kAcceptsPerWake = 16;
 
+bool is_any(const Connection&)
+{
+    return true;
+}
+
 }  // namespace
 
-HttpServer::HttpServer(event::Loop& loop, const Settings& settings, OnRequest on_request, OnAnswer on_answer)
+HttpServer::HttpServer(event::Loop& loop, const Settings& settings, OnRequest on_request, OnAnswer on_answer,
+                       Callers callers)
     : loop_(loop),
       settings_(settings),
       on_request_(std::move(on_request)),
-      on_answer_(std::move(on_answer))
+      on_answer_(std::move(on_answer)),
+      callers_(std::move(callers))
 {
 }
 
 HttpServer::~HttpServer()
 {
+    callers_.on_end = [](const Connection&) {};  // whom it would tell may be gone
     const auto connections = connections_;
     for (const auto& [raw, connection] : connections) connection->close();
 }
@@ -71,8 +79,21 @@ void HttpServer::on_request(Connection& connection, Request request, Reply reply
     on_request_(connection, std::move(request), std::move(reply));
 }
 
+void HttpServer::show_callers() const
+{
+    for (const auto& [raw, connection] : connections_)
+        if (connection->server().is_unix) callers_.on_arrival(*connection);
+}
+
+void HttpServer::turn_away(std::int64_t number)
+{
+    for (const auto& [raw, connection] : connections_)
+        if (connection->number() == number) return std::shared_ptr(connection)->refuse(403, "this server is not for you");
+}
+
 void HttpServer::on_closed(Connection& connection)
 {
+    if (connection.server().is_unix) callers_.on_end(connection);
     const auto count = per_source_.find(connection.peer().source);
     if (count != per_source_.end() && --count->second == 0) per_source_.erase(count);
     connections_.erase(&connection);
@@ -109,7 +130,7 @@ void HttpServer::pause(Duration time)
 void HttpServer::accept(const std::shared_ptr<Server>& server)
 {
     for (int round = 0; round < kAcceptsPerWake; ++round) {
-        if (is_full() && !oldest_idle(nullptr)) return pause(Duration::zero());
+        if (is_full() && !oldest_idle(is_any)) return pause(Duration::zero());
         if (!accept_one(server)) return;
     }
 }
@@ -119,7 +140,7 @@ bool HttpServer::accept_one(const std::shared_ptr<Server>& server)
     sys::UniqueFd socket(::accept4(server->socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
         note_progress();
-        if (is_full()) close_oldest_idle(nullptr);
+        if (is_full()) close_oldest_idle(is_any);
         admit(std::move(socket), server);
         return true;
     }
@@ -132,7 +153,7 @@ bool HttpServer::accept_one(const std::shared_ptr<Server>& server)
         case ENOBUFS:
         case ENOMEM:
             // The caller stays in the queue and keeps the socket readable: without a pause this would spin.
-            close_oldest_idle(nullptr);
+            close_oldest_idle(is_any);
             pause(settings_.accept_pause);
             return false;
         default:
@@ -147,30 +168,48 @@ void HttpServer::admit(sys::UniqueFd socket, const std::shared_ptr<Server>& serv
     const int on = 1;
     if (!server->is_unix) ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     Peer peer = peer_of(socket.get());
-    const std::size_t limit = server->is_unix ? settings_.max_per_user : settings_.max_per_address;
-    const bool too_many = per_source_[peer.source] >= limit && !close_oldest_idle(&peer.source);
+    const bool too_many = !make_room(*server, peer);
     ++per_source_[peer.source];
     const auto connection = std::make_shared<Connection>(loop_, settings_, std::move(socket), server, std::move(peer),
-                                                         static_cast<Connection::Owner&>(*this));
+                                                         static_cast<Connection::Owner&>(*this), ++last_number_);
     connections_.emplace(connection.get(), connection);
+    if (server->is_unix) callers_.on_arrival(*connection);
     connection->start();
     if (too_many) connection->refuse(503, "too many connections from your address");
 }
 
-/// Of one source, or of all. Null: every connection is at work.
-std::shared_ptr<Connection> HttpServer::oldest_idle(const std::string* source) const
+/// Rules H4 and C8: nobody has more than his share, and those who administer the daemon always find a place.
+bool HttpServer::make_room(const Server& server, const Peer& peer)
+{
+    const auto is_his = [&](const Connection& connection) { return connection.peer().source == peer.source; };
+    const auto own = [&] {
+        const auto found = per_source_.find(peer.source);
+        return found == per_source_.end() ? 0 : found->second;
+    };
+    const bool has_share = !server.is_unix || !peer.is_owner;
+    // Each in turn: of those at an end, who were refused, there may be some beyond the limit.
+    while (has_share && own() >= (server.is_unix ? settings_.max_per_user : settings_.max_per_address))
+        if (!close_oldest_idle(is_his)) return false;
+    const std::size_t places = settings_.max_local - (peer.is_owner ? 0 : settings_.owner_places);
+    while (server.is_unix && count(&Connection::is_local) >= places)
+        if (!close_oldest_idle(&Connection::is_local)) return false;
+    return true;
+}
+
+/// Of those that may be meant. Null: every one is at work.
+std::shared_ptr<Connection> HttpServer::oldest_idle(const Question& is_meant) const
 {
     std::shared_ptr<Connection> oldest;
     for (const auto& [raw, connection] : connections_) {
-        if (!connection->is_idle() || (source && connection->peer().source != *source)) continue;
+        if (!connection->is_idle() || !is_meant(*connection)) continue;
         if (!oldest || connection->idle_since() < oldest->idle_since()) oldest = connection;
     }
     return oldest;
 }
 
-bool HttpServer::close_oldest_idle(const std::string* source)
+bool HttpServer::close_oldest_idle(const Question& is_meant)
 {
-    const auto oldest = oldest_idle(source);
+    const auto oldest = oldest_idle(is_meant);
     if (oldest) oldest->close();
     return oldest != nullptr;
 }

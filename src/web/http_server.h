@@ -18,8 +18,12 @@ class HttpServer final : private Connection::Owner {
 public:
     using OnRequest = std::function<void(Connection& connection, Request request, Reply reply)>;
     using OnAnswer = std::function<void(const Connection& connection, int status, std::size_t bytes)>;
+    /// Clients of unix servers, before their first byte is read and after their last.
+    struct Callers {
+        std::function<void(const Connection& connection)> on_arrival, on_end;
+    };
 
-    HttpServer(event::Loop& loop, const Settings& settings, OnRequest on_request, OnAnswer on_answer);
+    HttpServer(event::Loop& loop, const Settings& settings, OnRequest on_request, OnAnswer on_answer, Callers callers);
     ~HttpServer() override;
 
     /// From now on these and no others. A server at the same address as before keeps its connections and gets the new
@@ -28,11 +32,16 @@ public:
     /// No new callers; answers under way are finished. `done` is called when the last client has gone.
     void finish(std::function<void()> done);
 
+    /// A new engine knows none of the callers who are there.
+    void show_callers() const;
+    void turn_away(std::int64_t number);
+
     std::size_t connections() const { return connections_.size(); }
     std::size_t delayed() const { return count(&Connection::is_delayed); }
     std::size_t streams() const { return count(&Connection::is_streaming); }
 
 private:
+    using Question = std::function<bool(const Connection&)>;
     void on_request(Connection& connection, Request request, Reply reply) override;
     void on_closed(Connection& connection) override;
     bool reserve(std::size_t bytes) override;
@@ -47,15 +56,18 @@ private:
     void pause(Duration time);
     void accept(const std::shared_ptr<Server>& server);
     bool accept_one(const std::shared_ptr<Server>& server);
+    bool make_room(const Server& server, const Peer& peer);
     void admit(sys::UniqueFd socket, const std::shared_ptr<Server>& server);
-    std::shared_ptr<Connection> oldest_idle(const std::string* source) const;
-    bool close_oldest_idle(const std::string* source);
+    std::shared_ptr<Connection> oldest_idle(const Question& is_meant) const;
+    bool close_oldest_idle(const Question& is_meant);
     std::size_t count(bool (Connection::*question)() const) const;
 
     event::Loop& loop_;
     const Settings& settings_;
     OnRequest on_request_;
     OnAnswer on_answer_;
+    Callers callers_;
+    std::int64_t last_number_ = 0;
     std::vector<std::shared_ptr<Server>> servers_;
     std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
     std::map<std::string, std::size_t> per_source_;

@@ -7,10 +7,14 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace xsv::web {
 
 namespace {
+
+/// Asked before this process becomes another user, and before it may ask no more.
+const uid_t kOwner = ::geteuid();
 
 Peer inet4_peer(const in_addr& address, in_port_t port)
 {
@@ -50,7 +54,8 @@ Peer peer_of(int fd)
     socklen_t length = sizeof credentials;
     // Only on unix sockets: on TCP the call succeeds too, and says uid -1.
     if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return {"unknown", "unknown"};
-    return {fmt::format("uid {} pid {}", credentials.uid, credentials.pid), fmt::format("uid:{}", credentials.uid)};
+    return {fmt::format("uid {} pid {}", credentials.uid, credentials.pid), fmt::format("uid:{}", credentials.uid),
+            credentials.uid == 0 || credentials.uid == kOwner};
 }
 
 }  // namespace xsv::web

@@ -28,6 +28,7 @@ struct Server {
 struct Peer {
     std::string text;    ///< "192.0.2.1:4711", "uid 1000 pid 17"
     std::string source;  ///< what limits count by: an address, the /64 of an IPv6 one, a user of a unix socket
+    bool is_owner = false;  ///< root, or the user whose daemon this is
 };
 Peer peer_of(int fd);
 

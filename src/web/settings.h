@@ -20,7 +20,9 @@ struct Settings {
 
     std::size_t max_connections = 512;
     std::size_t max_per_address = 32;
-    std::size_t max_per_user = 64;  ///< on unix sockets, where everybody has the same address
+    std::size_t max_local = 64;    ///< of unix servers together
+    std::size_t owner_places = 4;   ///< of these, that only root gets, and whose daemon it is
+    std::size_t max_per_user = 16;  ///< others, on unix sockets, where everybody has the same address
     std::size_t max_followers = 64;
     std::size_t max_requests = 100;  ///< on one connection
     std::size_t max_target = 4 << 10;

@@ -8,10 +8,14 @@
 ///   engine -> web  {type:"server", index, name, kind:"unix"|"inet", address, username, password, last:bool} + listening fd
 ///                  optional hosts:[names] a TCP server goes by besides its address and localhost (rule W1)
 ///   engine -> web  {type:"ready"}                            all servers are named; forget others
+///   web -> engine  {type:"caller", connection:int} + a duplicate of a unix server's connection: the kernel tells whose it is
+///   engine -> web  {type:"unwanted", connection:int}         he has no role there; 403, then close
+///   web -> engine  {type:"left", connection:int}             the connection has ended
 ///   web -> engine  {type:"call", id, method, params:[…], server:index, user, peer:"text of the peer", rpc:"XML-RPC"|"JSON-RPC"|""}   rpc: the log tells of it
+///                  of a unix server's client also connection:int, which a "caller" has named to this engine
 ///   engine -> web  {type:"reply", id, result: <encoded Value as string>}
 ///   engine -> web  {type:"fault", id, code, text}
-///   web -> engine  {type:"follow", id, path:"/logtail/NAME/stdout" or "/mainlogtail"}     (already percent-decoded)
+///   web -> engine  {type:"follow", id, path:"/logtail/NAME/stdout" or "/mainlogtail", server, connection}     (already percent-decoded)
 ///   engine -> web  {type:"follow", id, status:200, modified:int}  + pipe read end, or status 404 etc. without
 ///   web -> engine  {type:"log", level:int, line}
 ///   web -> engine  {type:"answered", peer:"HOST:PORT", request, status, bytes}   for the log's access line; if "traces"

@@ -46,10 +46,12 @@ class Taken(xsvd.TestCase):
         shutil.copy2(TAKEN, folder / "xsvd-web")
         os.chmod(folder, 0o755)
         daemon = self.daemon("[program:sleeper]\ncommand = /bin/sleep 1000\n", program=folder / "xsvd", wait=False)
-        daemon.wait_for_log(r"intruder: end\n")
+        daemon.wait_for_log(r"intruder: calls answered: .*; end\n")
         log = daemon.read_log()
         self.assertRegex(log, r"intruder: not refused: \n")
         self.assertRegex(log, r"intruder: refused: [6-9]\d\n")
+        self.assertIn("intruder: calls answered: ; end\n", log)
+        self.assertNotIn("audit:", log)
         self.assert_confined(daemon.roles()["web"])
         self.assertEqual(len([process for process in xsvd.descendants(daemon.pid) if "sleep" in process.title]), 1)
 

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <linux/capability.h>
 #include <linux/io_uring.h>
 #include <netinet/in.h>
@@ -83,7 +84,9 @@ private:
         if (type == "shutdown") loop_.stop();
         if (type == "server") server_ = std::move(fd);
         if (type == "ready") begin();
-        if (type == "reply" && message->number("id") == kLast) tell("end");
+        if (type == "reply") answered_.push_back(message->number("id"));
+        if (type == "follow" && message->number("status") == 200) answered_.push_back(message->number("id"));
+        if (type == "fault" && message->number("id") == kLast) tell(fmt::format("calls answered: {}; end", fmt::join(answered_, " ")));
     }
 
     void begin()
@@ -99,7 +102,7 @@ private:
         tell(fmt::format("refused: {}", refused));
         tell("not refused: " + others);
         send_foreign_messages();
-        send(Value::Struct{{"type", "call"}, {"id", kLast}, {"method", "supervisor.getState"}, {"params", Value::Array{}}});
+        call_as_others();
     }
 
     /// What other processes of ours may say, and what none says.
@@ -112,9 +115,29 @@ private:
         send(Value::Struct{{"type", "follow"}, {"id", 8}, {"path", "/mainlogtail/../../etc/passwd"}});
     }
 
+    /// As root, who has not called; on a unix server that nobody has called; and with connections that are none: the channel,
+    /// the server's own socket.
+    void call_as_others()
+    {
+        channel_.send_copy_of(wire::encode(Value::Struct{{"type", "caller"}, {"connection", 1}}), wire::kChannelFd);
+        channel_.send_copy_of(wire::encode(Value::Struct{{"type", "caller"}, {"connection", 2}}), server_.get());
+        send(Value::Struct{{"type", "caller"}, {"connection", 3}});
+        std::int64_t id = kFirst;
+        for (const char* method : {"supervisor.stopAllProcesses", "supervisor.getState", "xsv.reload", "supervisor.shutdown"})
+            for (const int connection : {1, 2, 3, 4711, -1})
+                send(Value::Struct{{"type", "call"}, {"id", ++id}, {"method", method}, {"params", Value::Array{}}, {"server", 0},
+                                   {"connection", connection}, {"user", "root"}, {"peer", "uid 0 pid 1"}});
+        for (const int server : {0, 1, 77, -1}) {
+            send(Value::Struct{{"type", "call"}, {"id", ++id}, {"method", "supervisor.shutdown"}, {"params", Value::Array{}}, {"server", server}});
+            send(Value::Struct{{"type", "follow"}, {"id", ++id}, {"path", "/mainlogtail"}, {"server", server}});
+        }
+        send(Value::Struct{{"type", "call"}, {"id", kLast}, {"method", "supervisor.shutdown"}, {"params", Value::Array{}}});
+    }
+
     std::vector<Attempt> attempts() const;
 
-    static constexpr std::int64_t kLast = 1;
+    static constexpr std::int64_t kFirst = 100, kLast = 1000;
+    std::vector<std::int64_t> answered_;
     event::Loop& loop_;
     event::Channel channel_;
     sys::UniqueFd server_;

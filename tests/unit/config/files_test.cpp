@@ -120,7 +120,7 @@ TEST_CASE("the tables describe every key", "[config][files]")
     for (const DirectiveInfo& info : all) seen.push_back(info.section + "." + std::string(info.key));
     std::sort(seen.begin(), seen.end());
     CHECK(std::adjacent_find(seen.begin(), seen.end()) == seen.end());
-    CHECK(keys_of("unix_http_server:two").size() == 5);
+    CHECK(keys_of("unix_http_server:two").size() == 7);
     CHECK(keys_of("nothing").empty());
 }
 

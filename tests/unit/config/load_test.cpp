@@ -381,7 +381,9 @@ password=secret
 )");
     CHECK(messages(loaded.mistakes) == Lines{});
     CHECK(messages(loaded.warnings) ==
-          Lines{"/etc/x.conf:15: [unix_http_server:b] password: a password in a file that everybody can read; "
+          Lines{"/etc/x.conf:6: [inet_http_server] port: not opened: others can reach it and it has no password; set username and "
+                "password, or allow_unauthenticated = yes",
+                "/etc/x.conf:15: [unix_http_server:b] password: a password in a file that everybody can read; "
                 "chmod 600 the file"});
     const auto& servers = loaded.config.servers;
     REQUIRE(servers.size() == 4);
@@ -426,4 +428,28 @@ TEST_CASE("members of a group start in the order it lists them where their prior
     std::vector<std::string> names;
     for (const ServiceSpec& spec : loaded.config.groups[0].services) names.push_back(spec.name);
     CHECK(names == std::vector<std::string>{"first", "z", "n10", "n9", "a"});
+}
+
+TEST_CASE("servers that say more than they should are warned of", "[config][load]")
+{
+    const auto warnings = [](const std::string& keys) { return messages(load_text("[inet_http_server]\n" + keys).warnings); };
+    CHECK(warnings("port=127.0.0.1:1\n") == Lines{"/etc/x.conf:2: [inet_http_server] port: no password: whoever can connect may do everything that 'role' allows"});
+    CHECK(warnings("port=127.0.0.1:1\nallow_unauthenticated=yes\n") == Lines{});
+    CHECK(warnings("port=[::1]:1\nusername=u\npassword={SHA}x\n") == Lines{});
+    REQUIRE(warnings("port=1\nusername=u\npassword={SHA}x\n").size() == 1);
+    CHECK(warnings("port=1\nusername=u\npassword={SHA}x\n")[0].starts_with("/etc/x.conf:2: [inet_http_server] port: calls and passwords cross the network as they are"));
+}
+
+TEST_CASE("peers are users, groups or everybody, each with a role", "[config][load]")
+{
+    const Loaded loaded = load_text("[unix_http_server]\nfile=/x.sock\nrole=operator\npeers=git:admin, @staff:viewer, *:viewer\n");
+    REQUIRE(loaded.mistakes.empty());
+    const auto& server = loaded.config.servers.at(0);
+    CHECK(server.role == Role::Operator);
+    CHECK(server.peers == std::vector<PeerRole>{{500, {}, Role::Admin}, {{}, 50, Role::Viewer}, {{}, {}, Role::Viewer}});
+    for (const auto* bad : {"alice", "alice:boss", ":viewer", "@:viewer", "nosuchuser:viewer", "@nosuchgroup:viewer"}) {
+        CAPTURE(bad);
+        CHECK(load_text(std::string("[unix_http_server]\nfile=/x.sock\npeers=") + bad + "\n").fatal);
+    }
+    CHECK(load_text("[unix_http_server]\nfile=/x.sock\nrole=boss\n").fatal);
 }

@@ -183,7 +183,7 @@ TEST_CASE("unknown words name the nearest known one", "[config][load]")
 {
     CHECK(messages(load_text("[program:p]\ncommand=x\nautostrat=yes\nzzzzzzzzzz=1\n[progam:q]\n[supervisrod]\n[program]"
                              "\n[what ever]\n"
-                             "[inet_http_server2]\nport=1\n")
+                             "[inet_http_server2]\nport=[::1]:1\nallow_unauthenticated=yes\n")
                        .warnings) ==
           Lines{"/etc/x.conf:3: [program:p] autostrat: unknown key; did you mean 'autostart'?",
                 "/etc/x.conf:4: [program:p] zzzzzzzzzz: unknown key",

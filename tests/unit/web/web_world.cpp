@@ -254,6 +254,8 @@ void World::on_message(std::string_view bytes)
 {
     const auto message = wire::decode(bytes);
     REQUIRE(message);
+    messages.push_back(*message);
+    if (message->text("type") == "caller" || message->text("type") == "left") return;
     calls.push_back(*message);
     if (message->text("type") == "call") return answer(*message);
     if (message->text("type") != "follow") return;

@@ -65,7 +65,8 @@ public:
     void run_for(Duration time);
 
     std::unique_ptr<event::Loop> loop;
-    std::vector<wire::Value> calls;            ///< what the engine was asked
+    std::vector<wire::Value> messages;         ///< all that the engine was told
+    std::vector<wire::Value> calls;            ///< what it was asked
     std::map<std::string, std::string> texts;  ///< of methods that answer with a string
     std::map<std::string, wire::Fault> faults;
     sys::UniqueFd log_writer;                  ///< of the last follower
