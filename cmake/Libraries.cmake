@@ -13,6 +13,8 @@ find_package(pugixml 1.13 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(Boost 1.81 REQUIRED)
 find_package(CURL 7.88 REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_library(EVENT_OPENSSL event_openssl REQUIRED)  # its pkg-config file would bring a second copy of libevent along
 if(XSV_SYSTEMD STREQUAL "ON")
   pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd>=239)
 elseif(XSV_SYSTEMD STREQUAL "AUTO")

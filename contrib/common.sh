@@ -7,9 +7,9 @@ tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly build_packages=(
     g++ cmake ninja-build pkg-config ccache python3
     libevent-dev libinih-dev libspdlog-dev libfmt-dev libexpected-dev libpugixml-dev nlohmann-json3-dev
-    libcrypt-dev nettle-dev libseccomp-dev libcurl4-openssl-dev libedit-dev libboost1.81-dev libsystemd-dev libtirpc-dev catch2)
+    libcrypt-dev nettle-dev libseccomp-dev libssl-dev libcurl4-openssl-dev libedit-dev libboost1.81-dev libsystemd-dev libtirpc-dev catch2)
 readonly test_packages=(
-    binutils iproute2 mandoc netbase procps python3-pkg-resources util-linux
+    binutils openssl iproute2 mandoc netbase procps python3-pkg-resources util-linux
     git rsync openssh-server openssh-client tftpd-hpa uuid-runtime lighttpd redis-server fcgiwrap)
 readonly clang_packages=(clang-16 libclang-rt-16-dev)
 

@@ -96,6 +96,12 @@ constexpr Directive<ServerSpec> kInetKeys[] = {
      "password clients log in with"},
     {"allow_unauthenticated", set<&ServerSpec::allow_unauthenticated>, "yes or no", "no",
      "serve other hosts without a password"},
+    {"certificate", set_path<&ServerSpec::certificate>, "a PEM file", "",
+     "the server speaks TLS (1.2 or later) with this certificate, behind which its chain may stand"},
+    {"certificate_key", set_path<&ServerSpec::certificate_key>, "a PEM file that others cannot read", "the certificate's file",
+     "the certificate's key, without a password"},
+    {"client_certificates", set_path<&ServerSpec::client_certificates>, "a PEM file", "",
+     "only clients with a certificate from one of these authorities are let in"},
     {"role", set_word<kRoles, &ServerSpec::role>, "viewer, operator or admin", "admin",
      "the most that anybody may do here: read states and logs; start, stop, signal programs and clear logs, too; everything"},
 };

@@ -113,6 +113,10 @@ private:
                     "both the username and password must be specified",
                     section.name));
         if (server.username.empty()) server.password.clear();  // an empty name switches authentication off
+        for (const std::string_view tls : {"certificate_key", "client_certificates"})
+            if (section.has(tls) && server.certificate.empty())
+                report_.mistake(section.find(tls)->place, section.name, std::string(tls), "needs a 'certificate'");
+        if (server.certificate_key.empty()) server.certificate_key = server.certificate;
         warn_of_password(server, section);
         warn_of_exposure(server, section);
     }
@@ -125,7 +129,8 @@ private:
         const auto warn = [&](std::string text) { report_.warning(port->place, section.name, "port", std::move(text)); };
         if (server.is_open_to_all()) return warn("not opened: others can reach it and it has no password; set username and password, or allow_unauthenticated = yes");
         if (server.username.empty() && !server.allow_unauthenticated) return warn("no password: whoever can connect may do everything that 'role' allows");
-        if (!server.is_for_this_machine()) warn("calls and passwords cross the network as they are");
+        if (!server.is_for_this_machine() && server.certificate.empty())
+            warn("calls and passwords cross the network as they are: set certificate, or put something with TLS in front");
     }
 
     void warn_of_password(const ServerSpec& server, const Section& section)

@@ -281,8 +281,10 @@ void fields(A& archive, PeerRole& value)
 template <class A>
 void fields(A& archive, ServerSpec& value)
 {
-    auto& [kind, section, path, host, port, mode, owner, group, username, password, allow_unauthenticated, role, peers] = value;
-    archive(kind, section, path, host, port, mode, owner, group, username, password, allow_unauthenticated, role, peers);
+    auto& [kind, section, path, host, port, mode, owner, group, username, password, allow_unauthenticated, role,
+           certificate, certificate_key, client_certificates, peers] = value;
+    archive(kind, section, path, host, port, mode, owner, group, username, password, allow_unauthenticated, role, certificate, certificate_key,
+            client_certificates, peers);
 }
 
 template <class A>

@@ -274,6 +274,7 @@ struct ServerSpec {
     std::string username, password;
     bool allow_unauthenticated = false;
     Role role = Role::Admin;                 ///< the most that anybody may do here
+    std::string certificate, certificate_key, client_certificates;   ///< Inet: absolute paths; without the first there is no TLS
     std::vector<PeerRole> peers;             ///< Unix; empty: whoever the file's mode lets in has that role
     bool is_for_this_machine() const { return kind == Kind::Unix || host == "localhost" || host == "::1" || host.starts_with("127."); }
     /// Whoever reaches it may do everything: never by default beyond this machine (rule A1).

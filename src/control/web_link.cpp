@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "sys/files.h"
+#include "wire/tls.h"
 
 namespace xsv::control {
 
@@ -18,6 +20,7 @@ using wire::Value;
 namespace {
 
 constexpr std::size_t kMaxCallers = 512;
+constexpr std::size_t kMaxTlsFile = 256 << 10;
 constexpr Duration kSweepTime = std::chrono::seconds(10);
 
 sys::Endpoint endpoint_of(const config::ServerSpec& spec)
@@ -70,7 +73,32 @@ void log_unreadable(const Value& message)
 
 }  // namespace
 
-Result<std::function<void()>> WebLink::prepare(const std::vector<config::ServerSpec>& servers)
+/// The web process has no files; and they are read before it could be taken for somebody who may read them.
+Result<WebLink::Tls> WebLink::read_tls(const config::ServerSpec& spec)
+{
+    Tls tls;
+    if (spec.certificate.empty()) return tls;
+    const std::pair<const std::string&, std::string&> files[] = {
+        {spec.certificate, tls.certificate}, {spec.certificate_key, tls.key}, {spec.client_certificates, tls.authorities}};
+    for (const auto& [path, text] : files) {
+        if (path.empty()) continue;
+        auto read = sys::read_config_file(path, ::geteuid() == 0, kMaxTlsFile);
+        if (!read) return tl::unexpected(std::move(read).error());
+        text = *std::move(read);
+    }
+    struct stat info {};
+    if (::stat(spec.certificate_key.c_str(), &info) != 0) return fail_errno(spec.certificate_key, errno);
+    if ((info.st_mode & 077) != 0) return fail("{}: others than its owner can read the key; chmod 600", spec.certificate_key);
+    return tls;
+}
+
+std::vector<std::string> WebLink::variables() const
+{
+    const bool has_tls = std::any_of(servers_.begin(), servers_.end(), [](const Server& server) { return !server.spec.certificate.empty(); });
+    return has_tls ? std::vector{fmt::format("{}=1", wire::kTlsVariable)} : std::vector<std::string>();
+}
+
+Result<std::function<void()>> WebLink::prepare(const std::vector<config::ServerSpec>& servers, bool is_recovery)
 {
     auto next = std::make_shared<std::vector<Server>>();
     std::vector<Server>& opened = *next;
@@ -79,11 +107,14 @@ Result<std::function<void()>> WebLink::prepare(const std::vector<config::ServerS
         if (!socket) return wrap(socket, "[" + spec.section + "]");
         if (auto set = context_.sockets.set_nonblocking((*socket)->fd.get(), true); !set)
             return tl::unexpected(std::move(set).error());
-        opened.push_back({spec, std::move(*socket)});
+        auto tls = read_tls(spec);
+        if (!tls && !is_recovery) return wrap(tls, "[" + spec.section + "]");
+        if (!tls) log::error("[{}] answers nobody before the next reload: {}", spec.section, tls.error().message);
+        opened.push_back({spec, std::move(*socket), tls ? *std::move(tls) : Tls{}});
     }
     return [this, next] {
         const bool same = std::equal(servers_.begin(), servers_.end(), next->begin(), next->end(),
-                                     [](const Server& a, const Server& b) { return a.spec == b.spec; });
+                                     [](const Server& a, const Server& b) { return a.spec == b.spec && a.tls == b.tls; });
         servers_ = std::move(*next);
         if (!same) send_servers();
     };
@@ -106,13 +137,14 @@ void WebLink::send_servers()
 {
     if (helper_ == nullptr) return;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-        const auto& [spec, socket] = servers_[i];
+        const auto& [spec, socket, tls] = servers_[i];
         const bool is_unix = spec.kind == config::ServerSpec::Kind::Unix;
         if (only_unix_ && !is_unix) continue;
         const std::string address = is_unix ? spec.path : fmt::format("{}:{}", spec.host, spec.port);
         helper_->send_copy_of(Value::Struct{{"type", "server"}, {"index", static_cast<std::int64_t>(i)}, {"name", spec.section},
                                             {"kind", is_unix ? "unix" : "inet"}, {"address", address}, {"username", spec.username},
-                                            {"password", spec.password}},
+                                            {"password", spec.password}, {"tls", !spec.certificate.empty()}, {"certificate", tls.certificate},
+                                            {"key", tls.key}, {"authorities", tls.authorities}},
                               socket->fd.get());
     }
     helper_->send(Value::Struct{{"type", "ready"}});

@@ -24,21 +24,30 @@ public:
     void serve_tcp();
     void attach(engine::Helper& helper) { helper_ = &helper; }
 
-    /// Opens the servers' sockets beside those of today; the result, called, swaps them in. Error: nothing has changed.
-    Result<std::function<void()>> prepare(const std::vector<config::ServerSpec>& servers);
+    /// Opens the servers' sockets beside those of today, and reads their certificates; the result, called, swaps them in. Error:
+    /// nothing has changed. `is_recovery`: a certificate that cannot be read is no error, the server's callers wait for a reload.
+    Result<std::function<void()>> prepare(const std::vector<config::ServerSpec>& servers, bool is_recovery = false);
+    /// Of the environment of the next web process.
+    std::vector<std::string> variables() const;
     /// A web process has started, or was found.
     void greet();
     void on_message(const wire::Value& message, sys::UniqueFd fd);
 
 private:
+    struct Tls {                             ///< texts of the files
+        std::string certificate, key, authorities;
+        bool operator==(const Tls&) const = default;
+    };
     struct Server {
         config::ServerSpec spec;
         net::SocketPtr socket;
+        Tls tls;
     };
     struct Standing {
         std::string text;                    ///< for the audit
         config::Role role = config::Role::Viewer;
     };
+    static Result<Tls> read_tls(const config::ServerSpec& spec);
     void send_servers();
     void meet(const wire::Value& message, sys::UniqueFd connection);
     void forget_those_who_left();

@@ -143,7 +143,7 @@ std::string Daemon::server_url() const
     std::string url;
     for (const config::ServerSpec& server : servers_of(config_)) {
         if (server.kind == config::ServerSpec::Kind::Unix) return "unix://" + server.path;
-        url = fmt::format("http://{}:{}", server.host.empty() ? "localhost" : server.host, server.port);
+        url = fmt::format("{}://{}:{}", server.certificate.empty() ? "http" : "https", server.host.empty() ? "localhost" : server.host, server.port);
     }
     return url;
 }
@@ -151,7 +151,7 @@ std::string Daemon::server_url() const
 std::optional<int> Daemon::open_servers()
 {
     if (!recovering_) log_servers(config_.servers);
-    auto prepared = web_link_->prepare(servers_of(config_));
+    auto prepared = web_link_->prepare(servers_of(config_), recovering_);
     if (!prepared) return usage_error(program_, explain_server(prepared.error()));
     (*prepared)();
     return std::nullopt;
@@ -186,7 +186,8 @@ void Daemon::start_helpers()
         [this](const wire::Value& message, sys::UniqueFd) { scribe_link_.on_message(message); });
     scribe_link_.attach(*scribe_, guardian_, inherited_);
     web_ = std::make_unique<engine::Helper>(
-        *context_, engine::Helper::Settings{"web", folder + "/xsvd-web", context_->surroundings.helper_user, make_empty_root()}, [this] { web_link_->greet(); },
+        *context_, engine::Helper::Settings{"web", folder + "/xsvd-web", context_->surroundings.helper_user, make_empty_root(), false, false, [this] { return web_link_->variables(); }},
+        [this] { web_link_->greet(); },
         [this](const wire::Value& message, sys::UniqueFd fd) { web_link_->on_message(message, std::move(fd)); });
     web_link_->attach(*web_);
     forwarder_ = std::make_unique<engine::Helper>(

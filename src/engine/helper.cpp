@@ -98,6 +98,8 @@ std::vector<std::string> Helper::environment() const
         if (!is_confined || name == "TZ" || name.ends_with("SAN_OPTIONS")) variables.push_back(name + "=" + value);
     if (is_confined && settings_.user)
         variables.push_back(fmt::format("{}={}:{}", wire::kIdentityVariable, settings_.user->uid, settings_.user->gid));
+    if (settings_.variables)
+        for (std::string& variable : settings_.variables()) variables.push_back(std::move(variable));
     return variables;
 }
 

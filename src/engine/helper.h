@@ -23,6 +23,7 @@ public:
         std::string empty_root;                 ///< not empty: it starts with our rights, becomes `user` itself, and makes this folder its root
         bool inherits_output = false;           ///< our stdout and stderr, else /dev/null
         bool leave_until_handled = false;       ///< its messages, see event/channel.h
+        std::function<std::vector<std::string>()> variables{};   ///< of its environment, beside ours; asked at each start
     };
     /// `on_start`: a process is at the other end, new or found; it is told everything it needs to know.
     Helper(Context& context, Settings settings, std::function<void()> on_start,

@@ -15,6 +15,12 @@ namespace {
 constexpr std::size_t kReadQueue = 64 << 10;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+::bufferevent* make_stream(event::Loop& loop, int socket, const Server& server)
+{
+    if (server.tls) return server.tls->accept(event::native_base(loop), socket);
+    return ::bufferevent_socket_new(event::native_base(loop), socket, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+}
+
 /// Keeps the connection alive during the call, and exceptions away from libevent's C frames.
 template <class Call>
 void guarded(void* self, Call call) noexcept
@@ -37,8 +43,7 @@ Connection::Connection(event::Loop& loop, const Settings& settings, sys::UniqueF
       peer_(std::move(peer)),
       owner_(owner),
       number_(number),
-      stream_(::bufferevent_socket_new(event::native_base(loop), socket.get(),
-                                       BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS))
+      stream_(make_stream(loop, socket.get(), *server_))
 {
     if (stream_ == nullptr) throw std::bad_alloc();
     socket.release();
@@ -60,6 +65,7 @@ void Connection::start()
         stream_, [](bufferevent*, void* self) { guarded(self, [](Connection& c) { c.on_readable(); }); },
         [](bufferevent*, void* self) { guarded(self, [](Connection& c) { c.on_drained(); }); },
         [](bufferevent*, short what, void* self) {
+            if ((what & BEV_EVENT_CONNECTED) != 0) return;  // the end of TLS's handshake
             guarded(self, [what](Connection& c) { c.on_end((what & BEV_EVENT_EOF) == 0); });
         },
         this);
@@ -198,6 +204,7 @@ void Connection::await_request()
 void Connection::linger()
 {
     // Closing over bytes that were never read resets the connection, and the client may not see its answer.
+    if (server_->is_tls) TlsContext::finish(stream_);
     if (half_closed_) return close();
     ::shutdown(fd(), SHUT_WR);
     phase_ = Phase::Lingering;

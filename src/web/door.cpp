@@ -54,7 +54,12 @@ Door::Door(event::Loop& loop, sys::UniqueFd channel, const Settings& settings, s
       engine_(loop, std::move(channel),
               {[this](std::vector<std::shared_ptr<Server>> servers) { http_.serve(std::move(servers)); },
                [this] { finish(); }, [this] { end(); }, [this] { http_.show_callers(); },
-               [this](std::int64_t connection) { http_.turn_away(connection); }}),
+               [this](std::int64_t connection) { http_.turn_away(connection); },
+               [this] {
+                   // What is loaded comes from files, and there are none here any more.
+                   log::info("TLS is configured now: another web process takes over");
+                   finish();
+               }}),
       rpc_(engine_),
       site_(loop, engine_)
 {

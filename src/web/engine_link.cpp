@@ -128,6 +128,13 @@ void EngineLink::on_server(const wire::Value& message, sys::UniqueFd fd)
     server->address = message.text("address");
     server->username = message.text("username");
     server->password = message.text("password");
+    server->is_tls = message.flag("tls");
+    if (server->is_tls && !has_tls()) return events_.on_tls_needed();
+    if (server->is_tls) {
+        auto context = TlsContext::make(message.text("certificate"), message.text("key"), message.text("authorities"));
+        if (!context) log::error("[{}] answers nobody before the next reload: {}", server->name, context.error().message);
+        if (context) server->tls = *std::move(context);
+    }
     std::vector<std::string> hosts{server->address};
     if (const wire::Value* more = message.find("hosts"); more && more->array())
         for (const wire::Value& host : *more->array())

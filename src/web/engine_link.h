@@ -42,6 +42,7 @@ public:
         std::function<void()> on_closed;
         std::function<void()> on_hello;                          ///< a new engine, which knows none of our clients
         std::function<void(std::int64_t connection)> on_unwanted;  ///< its client may do nothing here
+        std::function<void()> on_tls_needed;                     ///< by a server, and this process has not loaded it
     };
 
     static constexpr std::size_t kMaxPending = 4096;

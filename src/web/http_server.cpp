@@ -140,6 +140,7 @@ bool HttpServer::accept_one(const std::shared_ptr<Server>& server)
     sys::UniqueFd socket(::accept4(server->socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
         note_progress();
+        if (server->is_tls && !server->tls) return true;  // closed: never without it
         if (is_full()) close_oldest_idle(is_any);
         admit(std::move(socket), server);
         return true;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "event/channel.h"
 #include "web/rules.h"
+#include "web/tls.h"
 
 namespace xsv::web {
 
@@ -19,6 +21,8 @@ struct Server {
     std::string password;  ///< plain, {SHA}hex or a crypt(3) hash
     HostList hosts;        ///< TCP only
     sys::UniqueFd socket;  ///< listening, non-blocking
+    bool is_tls = false;
+    std::shared_ptr<TlsContext> tls;  ///< null with is_tls: something is wrong with the certificate, and nobody is answered
     bool is_gone = false;  ///< no longer configured: its connections end
 
     bool is_same_as(const Server& other) const { return is_unix == other.is_unix && address == other.address; }

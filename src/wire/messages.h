@@ -6,6 +6,7 @@
 /// engine <-> web
 ///   engine -> web  {type:"hello", generation:int, traces:bool} a (new) engine is there: pending requests are lost
 ///   engine -> web  {type:"server", index, name, kind:"unix"|"inet", address, username, password, last:bool} + listening fd
+///                  tls:bool, certificate, key, authorities: texts of PEM files
 ///                  optional hosts:[names] a TCP server goes by besides its address and localhost (rule W1)
 ///   engine -> web  {type:"ready"}                            all servers are named; forget others
 ///   web -> engine  {type:"caller", connection:int} + a duplicate of a unix server's connection: the kernel tells whose it is

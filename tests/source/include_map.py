@@ -10,7 +10,7 @@ from cpp_text import sources, strip
 
 # A header outside the C and C++ libraries, and the only places that may include it ("fmt/" is for everybody).
 LIBRARY_HOMES = [
-    (r"event2/|event\.h$|evutil\.h$", ["event/", "web/"]),
+    (r"event2/|event\.h$|evutil\.h$", ["event/", "web/", "tls/"]),
     (r"boost/", ["web/"]),
     (r"ini\.h$|INIReader\.h$", ["config/ini.cpp"]),
     (r"spdlog/", ["base/log.cpp"]),
@@ -20,7 +20,7 @@ LIBRARY_HOMES = [
     (r"nlohmann/", ["wire/json.cpp"]),
     (r"crypt\.h$", ["web/passwords.cpp"]),
     (r"nettle/", ["web/passwords.cpp", "wire/"]),
-    (r"openssl/", []),
+    (r"openssl/", ["tls/"]),
     (r"systemd/", ["sys/notify.cpp"]),
     (r"sys/capability\.h$|seccomp\.h$", ["sys/sandbox.cpp"]),
     (r"curl/", ["xsvctl/"]),

@@ -453,3 +453,15 @@ TEST_CASE("peers are users, groups or everybody, each with a role", "[config][lo
     }
     CHECK(load_text("[unix_http_server]\nfile=/x.sock\nrole=boss\n").fatal);
 }
+
+TEST_CASE("TLS needs a certificate, whose file may hold the key too", "[config][load]")
+{
+    const Loaded loaded = load_text("[inet_http_server]\nport=1\nusername=u\npassword={SHA}x\ncertificate=c.pem\n");
+    REQUIRE(loaded.mistakes.empty());
+    CHECK(loaded.warnings.empty());
+    CHECK(loaded.config.servers.at(0).certificate == "/folder/c.pem");
+    CHECK(loaded.config.servers.at(0).certificate_key == "/folder/c.pem");
+    for (const auto* key : {"certificate_key", "client_certificates"})
+        CHECK(messages(load_text(std::string("[inet_http_server]\nport=127.0.0.1:1\n") + key + "=x.pem\n").mistakes) ==
+              Lines{std::string("/etc/x.conf:3: [inet_http_server] ") + key + ": needs a 'certificate'"});
+}
