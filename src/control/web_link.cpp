@@ -206,9 +206,9 @@ std::optional<WebLink::Standing> WebLink::standing_of(const Value& message) cons
     return Standing{text::escape_control((user.empty() ? "somebody" : user) + " at " + message.text("peer")), servers_[index].spec.role};
 }
 
-void WebLink::refuse(std::int64_t id)
+void WebLink::refuse(std::int64_t id, std::string_view text)
 {
-    helper_->send(Value::Struct{{"type", "fault"}, {"id", id}, {"code", static_cast<int>(FaultCode::Failed)}, {"text", "FAILED: nobody we know calls"}});
+    helper_->send(Value::Struct{{"type", "fault"}, {"id", id}, {"code", static_cast<int>(FaultCode::Failed)}, {"text", text}});
 }
 
 void WebLink::call(const Value& message)
@@ -216,7 +216,7 @@ void WebLink::call(const Value& message)
     const Value* params = message.find("params");
     const std::int64_t id = message.number("id");
     auto standing = standing_of(message);
-    if (!standing) return refuse(id);
+    if (!standing) return refuse(id, "FAILED: nobody we know calls");
     Request request{message.text("method"), params != nullptr && params->array() != nullptr ? *params->array() : Value::Array{},
                     std::move(standing->text), standing->role};
     // Pages call methods silently, as Supervisor's do.
@@ -242,7 +242,9 @@ void WebLink::call(const Value& message)
             out.key("code"), out.integer(outcome.error().code);
             out.key("text"), out.string(outcome.error().text);
         }
-        if (!helper_->send_encoded(out.take())) log::warn("an answer was dropped: the web process does not read");
+        if (helper_->send_encoded(out.take())) return;
+        log::warn("an answer was dropped: the web process does not read");
+        refuse(id, "FAILED: too many answers wait to be sent");
     });
 }
 

@@ -1,9 +1,12 @@
 #include "web/engine_link.h"
 
+#include <new>
+
 namespace xsv::web {
 
 namespace {
 
+constexpr int kFailed = 30;  // Supervisor's code
 constexpr std::size_t kMaxLogged = 1000;  // of a body: escaped, with what is said of it, it fits into a line of the log
 
 }  // namespace
@@ -157,10 +160,13 @@ void EngineLink::on_answer(std::string_view type, const wire::Value& message, sy
     }
     const auto& on_outcome = std::get<OnOutcome>(pending);
     const wire::Value* result = message.find("result");
-    if (type == "reply" && result && result->string())
+    if (type != "reply" || !result || !result->string())
+        return on_outcome(wire::Fault{static_cast<int>(message.number("code", kFailed)), message.text("text", "FAILED")});
+    try {
         on_outcome(std::string_view(*result->string()));
-    else
-        on_outcome(wire::Fault{static_cast<int>(message.number("code", 30)), message.text("text", "FAILED")});
+    } catch (const std::bad_alloc&) {
+        on_outcome(wire::Fault{kFailed, "FAILED: no memory for an answer of this size"});
+    }
 }
 
 }  // namespace xsv::web

@@ -20,7 +20,7 @@ class Taken(xsvd.TestCase):
         for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
             self.assertEqual(int(status[name], 16), 0, name)
         limits = {line[:26].strip(): line[26:].split()[:2] for line in Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()}
-        self.assertEqual(limits["Max data size"], [str(64 << 20)] * 2)
+        self.assertEqual(limits["Max data size"], [str(256 << 20)] * 2)
         for name in ("Max core file size", "Max file size", "Max processes"):
             self.assertEqual(limits[name], ["0", "0"], name)
         if xsvd.is_root():

@@ -228,7 +228,7 @@ std::vector<Attempt> Intruder::attempts() const
         {"type on a terminal", call(SYS_ioctl, 0, TIOCSTI, &byte)},
         {"executable memory", call(SYS_mmap, nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)},
         {"make memory executable", call(SYS_mprotect, reinterpret_cast<std::uintptr_t>(buffer) & ~4095ul, 4096, PROT_READ | PROT_EXEC)},
-        {"65 MiB of memory", call(SYS_mmap, nullptr, 65 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), ENOMEM},
+        {"257 MiB of memory", call(SYS_mmap, nullptr, 257 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), ENOMEM},
     };
 }
 
