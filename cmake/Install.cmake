@@ -1,6 +1,6 @@
 install(TARGETS xsvd RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(TARGETS xsvctl xsvd-pidproxy RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS xsvd-engine xsvd-scribe xsvd-web xsvd-proxy xsvd-redirect xsvd-builtin RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/xsvd)
+install(TARGETS xsvd-engine xsvd-scribe xsvd-web xsvd-proxy xsvd-redirect xsvd-builtin xsvd-names RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/xsvd)
 install(TARGETS xsvd-tls LIBRARY DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/xsvd)
 if(TARGET xsvd-rpcbind)
   install(TARGETS xsvd-rpcbind RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/xsvd)

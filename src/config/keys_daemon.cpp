@@ -103,6 +103,9 @@ constexpr Directive<D> kDaemonKeys[] = {
     {"max_connections", set_at_least<1, &D::max_connections>, form::kNumber, "4096",
      "connections served at once the state table has room for"},
     {"watchdog", set<&D::watchdog>, form::kYesNo, "yes", "replace an engine that hangs"},
+    {"names_refresh", set<&D::names_refresh>, form::kTime, "5m",
+     "how often the names of hosts in allow_from and deny_from are looked up again, and rpcbind is asked (at least every minute) "
+     "whether it still knows our programs; 0: never"},
 };
 
 constexpr Directive<GroupFrame> kGroupKeys[] = {

@@ -7,7 +7,7 @@ namespace {
 
 using S = ServiceSpec;
 
-constexpr std::string_view kAddresses = "addresses, prefixes, ranges, uid:, gid: or cid:, separated by commas";
+constexpr std::string_view kAddresses = "addresses, prefixes, ranges, names of hosts, uid:, gid: or cid:, separated by commas";
 
 constexpr Word<Activation> kActivations[] = {
     {"always", Activation::Always}, {"on_demand", Activation::OnDemand}, {"per_connection", Activation::PerConnection}};
@@ -149,6 +149,15 @@ Status set_proxy_protocol(S& spec, const std::string& text, const Setting&)
     return {};
 }
 
+template <auto List>
+Status set_rules(S& spec, const std::string& text, const Setting& setting)
+{
+    auto rules = parse_address_rules(text, setting.surroundings.addresses);
+    if (!rules) return tl::unexpected<Error>(std::move(rules).error());
+    spec.policy.*List = *std::move(rules);
+    return {};
+}
+
 // activation and socket_pass have defaults that depend on other keys: program.cpp.
 constexpr Directive<S> kSocketKeys[] = {
     {"socket", set_sockets, "endpoints such as tcp:8080, unix:/run/x.sock, udp:69", "",
@@ -178,9 +187,9 @@ constexpr Directive<S> kSocketKeys[] = {
      "NUMBER/TIME such as 50/1s, optionally 'per source'", "", "connections in a time; more of them wait"},
     {"overload", set_word<kOverloads, &S::policy, &Policy::overload>, "queue or refuse", "queue",
      "what callers beyond max_instances meet"},
-    {"allow_from", set_by<parse_address_rules, &S::policy, &Policy::allow>, kAddresses, "everybody",
+    {"allow_from", set_rules<&Policy::allow>, kAddresses, "everybody",
      "who may connect; where the program accepts its callers itself, the kernel drops the others' packets"},
-    {"deny_from", set_by<parse_address_rules, &S::policy, &Policy::deny>, kAddresses, "nobody", "who may not connect"},
+    {"deny_from", set_rules<&Policy::deny>, kAddresses, "nobody", "who may not connect"},
     {"access_order", set_word<kOrders, &S::policy, &Policy::access_order>, "most_specific or deny_first", "most_specific",
      "which of several rules decides; at equal length the denial does"},
     {"access_hours", set_by<parse_hours, &S::policy, &Policy::access_hours>, "hours such as 'Mon-Fri 09:00-17:00'",

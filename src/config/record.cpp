@@ -39,8 +39,8 @@ std::uint64_t last_of(AddressRule::Kind)
 template <class A>
 void fields(A& archive, AddressRule& value)
 {
-    auto& [kind, family, first, last, id, prefix, text] = value;
-    archive(kind, family, first, last, id, prefix, text);
+    auto& [kind, family, first, last, id, prefix, text, named] = value;
+    archive(kind, family, first, last, id, prefix, text, named);
 }
 
 std::uint64_t last_of(AccessOrder)
@@ -292,10 +292,10 @@ void fields(A& archive, DaemonSpec& value)
 {
     auto& [logfile, pidfile, childlogdir, directory, identifier, rundir, logfile_maxbytes, logfile_backups, loglevel,
            log_json, umask, nodaemon, silent, nocleanup, strip_ansi, minfds, minprocs, user, uid, gid, groups,
-           environment, max_programs, max_connections, watchdog] = value;
+           environment, max_programs, max_connections, watchdog, names_refresh] = value;
     archive(logfile, pidfile, childlogdir, directory, identifier, rundir, logfile_maxbytes, logfile_backups, loglevel,
             log_json, umask, nodaemon, silent, nocleanup, strip_ansi, minfds, minprocs, user, uid, gid, groups,
-            environment, max_programs, max_connections, watchdog);
+            environment, max_programs, max_connections, watchdog, names_refresh);
 }
 
 template <class A>

@@ -299,6 +299,7 @@ struct DaemonSpec {
     Environment environment;
     int max_programs = 10000, max_connections = 4096;   ///< of the state table (rule M1)
     bool watchdog = true;
+    Duration names_refresh = std::chrono::minutes(5);   ///< 0: never
     bool operator==(const DaemonSpec&) const = default;
 };
 

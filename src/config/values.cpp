@@ -184,11 +184,20 @@ Result<int> parse_log_level(std::string_view written)
     return static_cast<int>(*level);
 }
 
-Result<std::vector<sys::AddressRule>> parse_address_rules(std::string_view written)
+Result<std::vector<sys::AddressRule>> parse_address_rules(
+    std::string_view written, const std::function<Result<std::vector<std::string>>(const std::string& host)>& find)
 {
     std::vector<sys::AddressRule> rules;
     for (const std::string& item : parse_list(written)) {
         for (const std::string& word : text::words(item)) {
+            if (sys::is_host_name(word)) {
+                const bool is_known = std::any_of(rules.begin(), rules.end(), [&](const sys::AddressRule& rule) { return rule.named && rule.text == word; });
+                if (is_known) continue;
+                const auto addresses = find(word);
+                if (!addresses) return tl::unexpected(addresses.error());
+                for (sys::AddressRule& rule : sys::rules_of_host(word, *addresses)) rules.push_back(std::move(rule));
+                continue;
+            }
             auto rule = sys::parse_address_rule(word);
             if (!rule) return tl::unexpected<Error>(std::move(rule).error());
             rules.push_back(*std::move(rule));

@@ -103,7 +103,8 @@ void Daemon::wire_together()
     }
     surroundings.run_dir = run_dir_;
 
-    rpc_link_ = std::make_unique<engine::RpcLink>(*context_, directory_of_executable() + "/xsvd-rpcbind");
+    rpc_link_ = std::make_unique<engine::RpcLink>(*context_, directory_of_executable() + "/xsvd-rpcbind",
+                                                   [this] { return engine_->settings().daemon.names_refresh; });
     context_->rpc = rpc_link_.get();
 
     engine_ = std::make_unique<engine::Engine>(*context_, [this](const engine::ChildExit& exit, std::optional<std::uint32_t> slot) { on_other_exit(exit, slot); });
@@ -116,10 +117,21 @@ void Daemon::wire_together()
     hooks.pid = ::getppid();
     hooks.hold_mode = hold_mode_;
     hooks.load = [this] { return config::load(config_.file, options_.overrides); };
-    hooks.prepare_settings = [this](const config::Config& config) { return web_link_->prepare(servers_of(config)); };
+    hooks.prepare_settings = [this](const config::Config& config) -> Result<std::function<void()>> {
+        auto swap_servers = web_link_->prepare(servers_of(config));
+        if (!swap_servers) return swap_servers;
+        return [this, swap = *std::move(swap_servers)] {
+            swap();
+            host_names_->schedule();
+        };
+    };
     hooks.shutdown = [this] { loop_->soon([this] { shutdown(0); }); };
     hooks.resumed = [this] { web_link_->serve_tcp(); };
     hooks.restart = [this] { loop_->soon([this] { restart(); }); };
+    host_names_ = std::make_unique<engine::HostNames>(
+        *context_, directory_of_executable() + "/xsvd-names",
+        engine::HostNames::Hooks{[this] { return engine_->settings().daemon.names_refresh; }, [this] { return engine_->host_rules(); },
+                                 [this](const engine::HostRules& rules) { engine_->set_host_rules(rules); }});
     control_ = std::make_unique<control::Control>(*engine_, *context_, scribe_link_, std::move(hooks));
     web_link_ = std::make_unique<control::WebLink>(*context_, *control_, scribe_link_, hold_mode_);
 }
@@ -232,6 +244,7 @@ int Daemon::serve(const std::vector<int>& signals)
         else engine_->start(std::move(services));
         if (!std::exchange(services_are_known_, true)) greet_scribe();
     }
+    host_names_->schedule();
     const auto find = [this](const std::string& name) { return engine_->find(name); };
     forwarder_link_.attach(*forwarder_, find, [this] { start_forwarder({}); });
     if (const auto slot = helper_slot("proxy"); slot || forwarder_link_.is_wanted()) start_forwarder(slot);
@@ -261,7 +274,7 @@ void Daemon::on_other_exit(const engine::ChildExit& exit, std::optional<std::uin
 {
     for (engine::Helper* helper : {scribe_.get(), web_.get(), forwarder_.get()})
         if (slot && helper != nullptr && helper->slot() == slot) return helper->on_exit(exit);
-    if (!slot && rpc_link_->owns(exit.pid)) return;
+    if (!slot && (rpc_link_->owns(exit.pid) || host_names_->owns(exit.pid))) return;
     if (!slot) log::info("reaped unknown pid {} ({})", exit.pid, engine::describe({exit.code, exit.status}));
 }
 

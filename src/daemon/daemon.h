@@ -10,6 +10,7 @@
 #include "engine/forwarder_link.h"
 #include "engine/guardian_link.h"
 #include "engine/helper.h"
+#include "engine/host_names.h"
 #include "engine/rpc_link.h"
 #include "engine/scribe_link.h"
 
@@ -89,6 +90,7 @@ private:
     std::unique_ptr<engine::Context> context_;
     std::unique_ptr<engine::RpcLink> rpc_link_;
     std::unique_ptr<engine::Engine> engine_;
+    std::unique_ptr<engine::HostNames> host_names_;
     std::unique_ptr<control::Control> control_;
     std::unique_ptr<control::WebLink> web_link_;
     std::unique_ptr<engine::Helper> scribe_, web_, forwarder_;

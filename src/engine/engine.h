@@ -11,6 +11,7 @@
 #include "engine/context.h"
 #include "engine/events.h"
 #include "engine/guardian_link.h"
+#include "engine/host_names.h"
 #include "engine/service.h"
 
 namespace xsv::engine {
@@ -68,6 +69,10 @@ public:
     /// Takes hold of all sockets the new configuration wants, then swaps, then lets the rest go. On error nothing has
     /// changed. Removed services are stopped and go when their processes have ended.
     Result<config::Diff> reload(config::Config next);
+    /// What the names of hosts in allow_from and deny_from mean now, and other addresses for some of them: nothing else changes,
+    /// and nothing is restarted.
+    HostRules host_rules() const;
+    void set_host_rules(const HostRules& rules);
     /// Supervisor's order: groups from the highest priority number down, one after the other; then `done`.
     void shutdown(std::function<void()> done);
     bool is_shutting_down() const { return context_.ending; }

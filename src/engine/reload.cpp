@@ -11,6 +11,19 @@ namespace {
 constexpr Duration kShutdownReport = std::chrono::seconds(3);
 constexpr Duration kLastWords = std::chrono::seconds(2);
 
+/// The rules of a host stand in the place of its first one.
+std::vector<sys::AddressRule> with_hosts(const std::vector<sys::AddressRule>& list, const HostRules& hosts)
+{
+    std::vector<sys::AddressRule> result;
+    std::set<std::string> done;
+    for (const sys::AddressRule& rule : list) {
+        const auto host = rule.named ? hosts.find(rule.text) : hosts.end();
+        if (host == hosts.end()) result.push_back(rule);
+        else if (done.insert(rule.text).second) result.insert(result.end(), host->second.begin(), host->second.end());
+    }
+    return result;
+}
+
 bool is_down(const Service& service) { return is_in_stopped_set(service.supervisor_state()); }
 
 }  // namespace
@@ -87,6 +100,44 @@ Result<config::Diff> Engine::reload(config::Config next)
     held.clear();  // only now do sockets that nobody took over close
     sweep_retired();
     return diff;
+}
+
+HostRules Engine::host_rules() const
+{
+    HostRules all;
+    const auto add = [&all](const std::vector<sys::AddressRule>& rules) {
+        std::map<std::string, std::vector<sys::AddressRule>> named;
+        for (const sys::AddressRule& rule : rules)
+            if (rule.named) named[rule.text].push_back(rule);
+        all.merge(named);
+    };
+    for (const auto& group : groups_)
+        for (const auto& service : group->services) {
+            add(service->spec().policy.allow);
+            add(service->spec().policy.deny);
+        }
+    return all;
+}
+
+void Engine::set_host_rules(const HostRules& rules)
+{
+    bool is_other = false;
+    for (Service* service : services()) {
+        config::ServiceSpec spec = service->spec();
+        sys::SocketOptions& options = spec.sockets.options;
+        for (auto* list : {&spec.policy.allow, &spec.policy.deny, &options.allow, &options.deny}) *list = with_hosts(*list, rules);
+        if (spec == service->spec()) continue;
+        Status adjusted;
+        for (const net::SocketPtr& socket : service->sockets())
+            if (adjusted) adjusted = context_.socket_table.adjust(*socket, Service::socket_options(spec, socket->endpoint, context_.surroundings));
+        if (!adjusted) {
+            log::error("{}: its address rules stay as they were: {}", spec.namespec(), adjusted.error().message);
+            continue;
+        }
+        service->apply(std::move(spec), service->sockets());
+        is_other = true;
+    }
+    if (is_other) write_record();
 }
 
 void Engine::announce_groups(std::set<std::string> former)

@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <memory>
+#include <utility>
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -19,6 +16,7 @@ namespace {
 
 constexpr Duration kRetry = std::chrono::seconds(60);
 constexpr Duration kLastWait = std::chrono::seconds(3);
+constexpr std::size_t kLongestAnswer = 512;
 
 void add_address(RpcEntry& entry, const net::HeldSocket& socket)
 {
@@ -59,83 +57,93 @@ void RpcLink::want(const std::string& service, RpcEntry entry)
     advance(service);
 }
 
+Duration RpcLink::period() const
+{
+    const Duration shorter = period_();
+    return shorter > Duration::zero() ? std::min(shorter, kRetry) : kRetry;
+}
+
 /// One request at a time for a service; its answer brings the next.
 void RpcLink::advance(const std::string& service)
 {
     Place& place = places_.at(service);
-    if (place.answer || place.wanted == place.registered) return;
-    place.retry.reset();
-    const bool set = place.registered.addresses.empty();
-    if (auto started = run(service, place, set); !started) finish(service, place, started.error().message);
+    if (place.question) return;
+    place.timer.reset();
+    if (place.wanted != place.registered) return run(service, place, place.registered.addresses.empty() ? Request::Set : Request::Unset);
+    if (place.registered.addresses.empty()) return;
+    place.timer = context_.loop.after(period(), service + " rpcbind", [this, service] { check(std::string(service)); });
 }
 
-Status RpcLink::run(const std::string& service, Place& place, bool set)
+void RpcLink::check(const std::string& service)
 {
-    place.setting = set;
-    place.sent = set ? place.wanted : place.registered;
+    Place& place = places_.at(service);
+    if (!place.question && place.wanted == place.registered) run(service, place, Request::Keep);
+}
+
+void RpcLink::run(const std::string& service, Place& place, Request request)
+{
+    place.request = request;
+    place.sent = request == Request::Unset ? place.registered : place.wanted;
+    if (auto started = start(service, place); !started) finish(service, started.error().message);
+}
+
+Status RpcLink::start(const std::string& service, Place& place)
+{
     const RpcEntry& entry = place.sent;
-    sys::ChildPlan plan;
-    plan.path = helper_;
-    plan.argv = {context_.surroundings.name + ": rpcbind", set ? "set" : "unset", std::to_string(entry.program.number),
-                 std::to_string(entry.program.first), std::to_string(entry.program.last)};
+    const char* const word = place.request == Request::Set ? "set" : place.request == Request::Unset ? "unset" : "keep";
+    std::vector<std::string> argv = {context_.surroundings.name + ": rpcbind", word, std::to_string(entry.program.number),
+                                     std::to_string(entry.program.first), std::to_string(entry.program.last)};
     for (const RpcEntry::Address& address : entry.addresses) {
-        plan.argv.push_back(address.transport);
-        if (set) plan.argv.push_back(address.host), plan.argv.push_back(std::to_string(address.port));
+        argv.push_back(address.transport);
+        if (place.request != Request::Unset) argv.push_back(address.host), argv.push_back(std::to_string(address.port));
     }
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return fail_errno("pipe", errno);
-    sys::UniqueFd reader(ends[0]), writer(ends[1]);
-    plan.moves = {{context_.surroundings.null, 0}, {writer.get(), 1}, {context_.surroundings.null, 2}};
-    sys::ChildReport report{};
-    const auto prepared = context_.processes.prepare(std::move(plan));
-    auto spawned = context_.processes.spawn(*prepared, report);
-    if (!spawned) return wrap(spawned, helper_);
-    pids_.insert(spawned->pid);
-    place.text.clear();
-    place.answer = std::move(reader);
-    place.watch = context_.loop.readable(place.answer.get(), service + " rpcbind", [this, service] { read(std::string(service)); });
+    auto question = Question::ask(context_, {helper_, std::move(argv)}, kLongestAnswer, [this, service](const std::string& text) {
+        std::string answer(text::trim(text));
+        if (answer.empty()) answer = "rpcbind did not answer within 10 s";
+        finish(service, text::escape_control(answer));
+    });
+    if (!question) return tl::unexpected(std::move(question).error());
+    pids_.insert((*question)->pid());
+    place.question = std::move(*question);
     return {};
 }
 
-void RpcLink::read(const std::string& service)
+/// `answer`: "ok"; "again" where rpcbind had forgotten it; else what went wrong.
+void RpcLink::finish(const std::string& service, std::string answer)
 {
     Place& place = places_.at(service);
-    std::array<char, 512> buffer;
-    const auto count = ::read(place.answer.get(), buffer.data(), buffer.size());
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (count > 0 && place.text.size() < buffer.size()) place.text.append(buffer.data(), static_cast<std::size_t>(count));
-    if (count > 0) return;
-    std::string text(text::trim(place.text));
-    if (text.empty()) text = "rpcbind did not answer within 10 s";
-    finish(service, place, text == "ok" ? "" : text::escape_control(text));
-}
-
-void RpcLink::finish(const std::string& service, Place& place, std::string problem)
-{
-    place.watch.reset();
-    place.answer.reset();
+    place.question.reset();
     const std::uint32_t program = place.sent.program.number;
-    if (!place.setting) {
-        if (!problem.empty()) log::warn("{}: RPC program {} may still be registered: {}", service, program, problem);
+    const bool good = answer == "ok" || answer == "again";
+    if (place.request == Request::Unset) {
+        if (!good) log::warn("{}: RPC program {} may still be registered: {}", service, program, answer);
         place.registered = {};
-    } else if (problem.empty()) {
-        place.registered = place.sent;
-        log::info("{}: RPC program {} is registered", service, program);
-        place.failed = false;
-    } else {
-        if (!std::exchange(place.failed, true))
-            log::error("{}: RPC program {} is not registered, so nobody finds it: {}; trying again every minute", service, program, problem);
-        place.retry = context_.loop.after(kRetry, service + " rpcbind", [this, service] { advance(std::string(service)); });
+    } else if (!good) {
+        register_later(service, place, answer);
         return check_idle();
+    } else {
+        if (place.request == Request::Set) log::info("{}: RPC program {} is registered", service, program);
+        else if (answer == "again") log::warn("{}: rpcbind had forgotten RPC program {}; it is registered again", service, program);
+        place.registered = place.sent;
+        place.failed = false;
     }
     if (place.wanted == RpcEntry{} && place.registered == RpcEntry{}) places_.erase(service);
     else advance(service);
     check_idle();
 }
 
+void RpcLink::register_later(const std::string& service, Place& place, const std::string& problem)
+{
+    place.registered = {};
+    if (!std::exchange(place.failed, true))
+        log::error("{}: RPC program {} is not registered, so nobody finds it: {}; trying again every minute", service,
+                   place.sent.program.number, problem);
+    place.timer = context_.loop.after(period(), service + " rpcbind", [this, service] { advance(std::string(service)); });
+}
+
 bool RpcLink::is_idle() const
 {
-    return std::none_of(places_.begin(), places_.end(), [](const auto& each) { return static_cast<bool>(each.second.answer); });
+    return std::none_of(places_.begin(), places_.end(), [](const auto& each) { return static_cast<bool>(each.second.question); });
 }
 
 void RpcLink::check_idle()

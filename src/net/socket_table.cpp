@@ -65,12 +65,7 @@ Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const Sh
     std::string key = key_of(endpoint);
     if (const auto known = held_.find(key); known != held_.end()) {
         if (SocketPtr socket = known->second.lock()) {
-            if (socket->options != options) {
-                auto adjusted = socket->is_received ? Status{} : sockets_.adjust(socket->fd.get(), endpoint, *options);
-                if (!adjusted)
-                    return wrap(adjusted, "changing options");
-                socket->options = options;
-            }
+            if (auto adjusted = adjust(*socket, options); !adjusted) return tl::unexpected(std::move(adjusted).error());
             return socket;
         }
     }
@@ -91,6 +86,15 @@ Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const Sh
     held_[key] = socket;
     if (is_new) keeper_.hold(key, Held::Listener, socket->fd.get());
     return socket;
+}
+
+Status SocketTable::adjust(HeldSocket& socket, const Shared<sys::SocketOptions>& options)
+{
+    if (socket.options == options) return {};
+    auto adjusted = socket.is_received ? Status{} : sockets_.adjust(socket.fd.get(), socket.endpoint, *options);
+    if (!adjusted) return wrap(adjusted, "changing options");
+    socket.options = options;
+    return {};
 }
 
 Status SocketTable::renew(HeldSocket& socket)

@@ -38,6 +38,8 @@ public:
     void receive(std::string name, sys::UniqueFd fd);
     /// The open socket of that address, or a new one. Options that the kernel can change in place are applied.
     Result<SocketPtr> take_hold(const sys::Endpoint& endpoint, const Shared<sys::SocketOptions>& options);
+    /// Other options for an open socket. Error: the kernel refuses; it has those it had.
+    Status adjust(HeldSocket& socket, const Shared<sys::SocketOptions>& options);
     /// A program has ruined the socket beyond repair: another one takes its place, here and at the guardian.
     Status renew(HeldSocket& socket);
     /// The sockets an endpoint means. "tcp:80" is one dual-stack descriptor for a program that gets its listeners passed, and

@@ -2,7 +2,8 @@
 // of its own, for one request:
 //   xsvd-rpcbind set PROGRAM FIRST LAST {NETID ADDRESS PORT}…
 //   xsvd-rpcbind unset PROGRAM FIRST LAST {NETID}…
-// It writes "ok", or a sentence about what went wrong.
+//   xsvd-rpcbind keep PROGRAM FIRST LAST {NETID ADDRESS PORT}…    sets what rpcbind does not have
+// It writes "ok", "again" where something was missing, or a sentence about what went wrong.
 #include <arpa/inet.h>
 #include <netconfig.h>
 #include <netinet/in.h>
@@ -86,6 +87,32 @@ void unset(const Program& program, const char* netid)
     if (!all) fail("rpcbind did not remove the entry for", netid);
 }
 
+/// Does rpcbind know this address for all versions?
+bool is_known(const rpcblist* list, const Program& program, const char* netid, const char* host, const char* port)
+{
+    sockaddr_storage storage{};
+    netbuf address{};
+    address.len = address.maxlen = read_address(host, port, storage);
+    address.buf = &storage;
+    const std::unique_ptr<char, decltype(&std::free)> wanted(::taddr2uaddr(configuration(netid).get(), &address), &std::free);
+    rpcvers_t versions = 0;
+    for (; list != nullptr; list = list->rpcb_next) {
+        const rpcb& one = list->rpcb_map;
+        if (one.r_prog == program.number && one.r_vers >= program.first && one.r_vers <= program.last && std::strcmp(one.r_netid, netid) == 0 &&
+            wanted && std::strcmp(one.r_addr, wanted.get()) == 0)
+            ++versions;
+    }
+    return versions == program.last - program.first + 1;
+}
+
+const rpcblist* all_entries()
+{
+    const rpcblist* list = ::rpcb_getmaps(configuration("local").get(), "localhost");
+    if (list == nullptr) list = ::rpcb_getmaps(configuration("tcp").get(), "127.0.0.1");
+    if (list == nullptr) fail("rpcbind does not run, or refused:", ::clnt_spcreateerror(const_cast<char*>("tcp")));
+    return list;
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -94,10 +121,15 @@ int main(int argc, char** argv)
     if (argc < 6) fail("expected", "set|unset PROGRAM FIRST LAST NETID…");
     const auto word = [argv](int i) { return static_cast<std::uint32_t>(number(argv[i])); };
     const Program program{word(2), word(3), word(4)};
-    const bool sets = std::strcmp(argv[1], "set") == 0;
+    const bool keeps = std::strcmp(argv[1], "keep") == 0, sets = keeps || std::strcmp(argv[1], "set") == 0;
     if (sets && (argc - 5) % 3 != 0) fail("expected an address and a port behind", argv[argc - 1]);
-    for (int i = 5; i < argc; i += sets ? 3 : 1)
+    const rpcblist* const known = keeps ? all_entries() : nullptr;
+    bool again = false;
+    for (int i = 5; i < argc; i += sets ? 3 : 1) {
+        if (keeps && is_known(known, program, argv[i], argv[i + 1], argv[i + 2])) continue;
+        again = keeps;
         sets ? set(program, argv[i], argv[i + 1], argv[i + 2]) : unset(program, argv[i]);
-    std::puts("ok");
+    }
+    std::puts(again ? "again" : "ok");
     return 0;
 }

@@ -187,8 +187,48 @@ Result<AddressRule> parse_address_rule(std::string_view written)
         if (slash + 1 == word.size()) return fail("'{}': the prefix length after / is missing", word);
         return parse_prefix(rule, *address, word.substr(slash + 1));
     }
-    return fail("'{}': expected an address, address/prefix, first-last, localhost, all, uid:NAME, gid:NAME or cid:N "
-                "(host names are not looked up)", word);
+    return fail("'{}': expected an address, address/prefix, first-last, localhost, all, a host's name, uid:NAME, gid:NAME or cid:N "
+                "(callers' names are not looked up)", word);
+}
+
+bool is_host_name(std::string_view word)
+{
+    constexpr std::size_t kLongestName = 253, kLongestLabel = 63;
+    if (word.ends_with('.')) word.remove_suffix(1);
+    if (word.empty() || word.size() > kLongestName || text::iequals(word, "all") || text::iequals(word, "localhost")) return false;
+    const auto is_letter = [](char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; };
+    const auto is_plain = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'; };
+    if (!std::all_of(word.begin(), word.end(), is_plain)) return false;
+    const auto labels = text::split(word, '.');
+    for (const std::string& label : labels)
+        if (label.empty() || label.size() > kLongestLabel || label.front() == '-') return false;
+    return std::any_of(labels.back().begin(), labels.back().end(), is_letter);
+}
+
+std::vector<AddressRule> rules_of_host(const std::string& name, std::span<const std::string> addresses)
+{
+    std::vector<AddressRule> rules;
+    for (const std::string& address : addresses) {
+        auto rule = parse_address_rule(address.substr(0, address.find('%')));
+        if (!rule || rule->kind != AddressRule::Range) continue;
+        rule->text = name;
+        rule->named = true;
+        if (std::find(rules.begin(), rules.end(), *rule) == rules.end()) rules.push_back(*std::move(rule));
+    }
+    return rules;
+}
+
+std::vector<std::string> hosts_of(std::span<const AddressRule> rules)
+{
+    std::vector<std::string> hosts;
+    for (const AddressRule& rule : rules) {
+        Peer peer;
+        peer.kind = Peer::Inet;
+        peer.mapped = rule.family == 4;
+        peer.address = rule.first;
+        hosts.push_back(peer.host());
+    }
+    return hosts;
 }
 
 bool is_allowed(const Peer& peer, std::span<const AddressRule> allow, std::span<const AddressRule> deny, AccessOrder order) noexcept

@@ -38,11 +38,19 @@ struct AddressRule {
     std::uint32_t id = 0;
     std::uint8_t prefix = 0;                        ///< in the 128-bit form; ranges count as their narrowest common prefix
     std::string text;                               ///< as written, for messages
+    bool named = false;                             ///< Range: one of the addresses of the host that `text` names
     bool operator==(const AddressRule&) const = default;
 };
 
 /// "10.0.0.0/8", "10.0.0.1-10.0.0.9", "::1", "fe80::/10", "localhost", "uid:1000", "uid:git", "gid:staff", "cid:3", "cid:host", "all".
 Result<AddressRule> parse_address_rule(std::string_view text);
+
+/// Is the word the name of a host by its form: letters, digits, '-' and '_' between dots, and not only a number at the end?
+/// The names that rules have of their own (all, localhost) are none.
+bool is_host_name(std::string_view word);
+/// A rule for each address that a host has, without its zone. What is no address is left out.
+std::vector<AddressRule> rules_of_host(const std::string& name, std::span<const std::string> addresses);
+std::vector<std::string> hosts_of(std::span<const AddressRule> rules);   ///< the first address of each
 
 /// Which rule decides where several match. In xinetd's files any denial does.
 enum class AccessOrder : std::uint8_t { MostSpecific, DenyFirst };

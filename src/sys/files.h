@@ -58,8 +58,13 @@ Result<User> find_user(const std::string& name_or_number);
 Result<gid_t> find_group(const std::string& name_or_number);
 /// The IPv4 address of a host, asked for in the same way.
 Result<std::string> find_address(const std::string& name);
-/// All addresses of a host, of both families, each once, sorted; asked for in the same way.
+/// All addresses of a host, of both families, each once, sorted; asked for in the same way. While nobody answers, those it
+/// had last; who did not answer once is not asked again for some seconds, so that many names do not wait one after the other.
 Result<std::vector<std::string>> find_addresses(const std::string& name);
+/// What find_addresses falls back on.
+void remember_addresses(const std::string& name, const std::vector<std::string>& addresses);
+/// The same without a process of its own or a limit: for processes that have nothing else to do. Error: why there is none.
+Result<std::vector<std::string>> ask_addresses(const std::string& name);
 
 /// Raises the soft limit of open files to the hard one (rule F5); returns the original soft limit.
 rlim_t raise_nofile();

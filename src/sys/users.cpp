@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <set>
 
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "sys/files.h"
@@ -24,6 +26,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kPatience = 10s;
+constexpr auto kHostPatience = 5s;  // there may be many of them, and an engine that reads them again is taken for hanging after 10 s
 constexpr auto kRemembered = 5s;  // one load of a thousand programs asks once per name; the next load asks again
 constexpr uid_t kFirstSpareUid = 61184, kLastSpareUid = 65519;
 
@@ -78,18 +81,11 @@ Answer look_up_address(const std::string& name)
     return {host.data()};
 }
 
+/// Nothing but addresses, or nothing but a '!' and the reason.
 Answer look_up_addresses(const std::string& name)
 {
-    addrinfo hints{}, *found = nullptr;
-    hints.ai_socktype = SOCK_STREAM;
-    if (::getaddrinfo(name.c_str(), nullptr, &hints, &found) != 0) return {};
-    std::set<std::string> all;
-    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-        std::array<char, NI_MAXHOST> host{};
-        if (::getnameinfo(one->ai_addr, one->ai_addrlen, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST) == 0)
-            all.insert(host.data());
-    }
-    return {all.begin(), all.end()};
+    auto addresses = ask_addresses(name);
+    return addresses ? *std::move(addresses) : Answer{"!", addresses.error().message};
 }
 
 Answer look_up_spare(const std::string&)
@@ -114,15 +110,15 @@ Answer look_up_spare(const std::string&)
 }
 
 /// Reads until the helper closes its end, or the patience is over.
-Result<std::string> read_answer(int fd, const std::string& name)
+Result<std::string> read_answer(int fd, const std::string& name, std::chrono::seconds patience)
 {
-    const Time deadline = BootClock::now() + kPatience;
+    const Time deadline = BootClock::now() + patience;
     std::string bytes;
     for (;;) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - BootClock::now()).count();
         pollfd readable{fd, POLLIN, 0};
         if (left <= 0 || ::poll(&readable, 1, static_cast<int>(left)) == 0) {
-            return fail("looking up '{}': the directory service did not answer within 10 s", name);
+            return fail("looking up '{}': the directory service did not answer within {} s", name, patience.count());
         }
         std::array<char, 4096> buffer;
         const auto count = ::read(fd, buffer.data(), buffer.size());
@@ -136,7 +132,7 @@ Result<std::string> read_answer(int fd, const std::string& name)
 }
 
 /// Directory services hang, so another process asks them (rule P5).
-Result<Answer> ask(Answer (*look_up)(const std::string&), const std::string& name)
+Result<Answer> ask(Answer (*look_up)(const std::string&), const std::string& name, std::chrono::seconds patience = kPatience)
 {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) < 0) return fail_errno("pipe", errno);
@@ -145,7 +141,7 @@ Result<Answer> ask(Answer (*look_up)(const std::string&), const std::string& nam
     if (helper < 0) return fail_errno("fork", errno);
     if (helper == 0) answer_and_exit(writer.get(), look_up, name);
     writer.reset();
-    auto bytes = read_answer(reader.get(), name);
+    auto bytes = read_answer(reader.get(), name, patience);
     if (!bytes) ::kill(helper, SIGKILL);  // not reaped yet, so the number is surely its own
     while (::waitpid(helper, nullptr, 0) < 0 && errno == EINTR) {}
     if (!bytes) return tl::unexpected(std::move(bytes).error());
@@ -164,11 +160,23 @@ public:
         const auto found = items_.find(name);
         return found != items_.end() && BootClock::now() - found->second.first < kRemembered ? &found->second.second : nullptr;
     }
-    void keep(const std::string& name, const T& value) { items_[name] = {BootClock::now(), value}; }
+    void keep(const std::string& name, const T& value, Time at = BootClock::now()) { items_[name] = {at, value}; }
+    /// However old.
+    const T* last(const std::string& name)
+    {
+        const auto found = items_.find(name);
+        return found != items_.end() ? &found->second.second : nullptr;
+    }
 
 private:
     std::map<std::string, std::pair<Time, T>> items_;
 };
+
+Remembered<std::vector<std::string>>& known_addresses()
+{
+    static Remembered<std::vector<std::string>> known;
+    return known;
+}
 
 /// Is it a number that can be an id? 4294967295 means "leave it" to the kernel.
 bool is_possible_id(std::int64_t number) { return number >= 0 && number < 0xffffffffLL; }
@@ -217,16 +225,45 @@ Result<std::string> find_address(const std::string& name)
     return answer->front();
 }
 
+Result<std::vector<std::string>> ask_addresses(const std::string& name)
+{
+    addrinfo hints{}, *found = nullptr;
+    hints.ai_socktype = SOCK_STREAM;
+    if (const int error = ::getaddrinfo(name.c_str(), nullptr, &hints, &found); error != 0)
+        return fail("the host name '{}' has no address ({})", name, ::gai_strerror(error));
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+    std::set<std::string> all;
+    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+        std::array<char, NI_MAXHOST> host{};
+        if (::getnameinfo(one->ai_addr, one->ai_addrlen, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST) == 0)
+            all.insert(host.data());
+    }
+    if (all.empty()) return fail("the host name '{}' has no address", name);
+    return std::vector<std::string>(all.begin(), all.end());
+}
+
 Result<std::vector<std::string>> find_addresses(const std::string& name)
 {
-    static Remembered<std::vector<std::string>> remembered;
+    static Time silent_until{};
+    auto& remembered = known_addresses();
     if (const auto* addresses = remembered.find(name)) return *addresses;
     if (name.empty() || name.find('\0') != std::string::npos) return fail("Invalid host name '{}'", name);
-    auto answer = ask(look_up_addresses, name);
-    if (!answer) return tl::unexpected(std::move(answer).error());
-    if (answer->empty()) return fail("the host name '{}' has no address", name);
-    remembered.keep(name, *answer);
-    return *std::move(answer);
+    Result<Answer> answer = fail("looking up '{}': the directory service does not answer", name);
+    if (BootClock::now() >= silent_until) {
+        answer = ask(look_up_addresses, name, kHostPatience);
+        if (!answer) silent_until = BootClock::now() + kRemembered;
+    }
+    if (answer && answer->size() == 2 && answer->front() == "!") answer = fail("{}", answer->back());
+    if (answer) return remembered.keep(name, *answer), *std::move(answer);
+    const auto* last = remembered.last(name);
+    if (last == nullptr) return tl::unexpected(std::move(answer).error());
+    log::warn("{}; its last addresses stay: {}", answer.error().message, text::join(*last, ", "));
+    return *last;
+}
+
+void remember_addresses(const std::string& name, const std::vector<std::string>& addresses)
+{
+    known_addresses().keep(name, addresses, Time{});
 }
 
 Result<User> helper_user()

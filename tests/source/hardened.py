@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAMS = ["xsvd", "xsvd-engine", "xsvd-scribe", "xsvd-web", "xsvd-proxy", "xsvd-redirect", "xsvd-builtin", "xsvctl"]
+PROGRAMS = ["xsvd", "xsvd-engine", "xsvd-scribe", "xsvd-web", "xsvd-proxy", "xsvd-redirect", "xsvd-builtin", "xsvd-names", "xsvctl"]
 
 
 def run(*command):

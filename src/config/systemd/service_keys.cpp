@@ -331,7 +331,7 @@ void ProgramBuilder::addresses(const Directive& directive, const Values& values)
         const auto name = kNames.find(word);
         const std::string prefixes = name == kNames.end() ? word : name->second;
         for (const std::string& prefix : text::words(prefixes)) {
-            if (parse_address_rules(prefix)) list.push_back(prefix);
+            if (sys::parse_address_rule(prefix)) list.push_back(prefix);
             else mistake(values.place(), std::string(directive.key), fmt::format("expected addresses, prefixes, any, localhost, link-local or multicast, got '{}'", text::escape_control(word)));
         }
     }

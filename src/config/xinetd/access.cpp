@@ -47,8 +47,9 @@ private:
         if (!parsed->remark.empty()) draft_.warning(line, parsed->remark);
         if (parsed->kind == AddressWord::Kind::Domain) return refuse_domain(line, word);
         if (parsed->kind == AddressWord::Kind::Host)
-            draft_.note(line, fmt::format("'{}' means its addresses at the time the file is read: {}", word, text::join(parsed->rules, ", ")));
+            draft_.note(line, fmt::format("'{}' means its addresses, now {}; callers' names are not looked up", word, text::join(parsed->rules, ", ")));
         std::vector<std::string> found = parsed->rules;
+        if (parsed->kind == AddressWord::Kind::Host && sys::is_host_name(word)) found = {word};
         if (parsed->covers_mapped && !draft_.has_flag("ipv4")) found.emplace_back("0.0.0.0/0");
         for (const std::string& rule : found) {
             std::erase(rules, rule);

@@ -38,6 +38,7 @@ class Rpc(xsvd.TestCase):
         process = subprocess.Popen([INETDS / "sbin/rpcbind", "-f"], stderr=subprocess.DEVNULL)
         self.addCleanup(lambda: (process.kill(), process.wait()))
         xsvd.until(lambda: os.path.exists("/run/rpcbind.sock"), "rpcbind listens")
+        return process
 
     def entries(self, versions="1-2"):
         return (f"300019/{versions} dgram rpc/udp wait root /usr/bin/python3 python3 -I -S {self.folder_}/server.py\n"
@@ -80,6 +81,25 @@ class Rpc(xsvd.TestCase):
         daemon.reload()
         self.wait_for((300019, 2, "udp"), (300019, 3, "udp"), *all_of_them[2:])
         self.assertNotIn("reaped unknown", daemon.read_log())
+        daemon.stop()
+        self.assertEqual(registered(), {})
+
+    def test_an_rpcbind_that_was_started_anew_is_told_again(self):
+        first = self.rpcbind()
+        daemon = self.daemon(f"[include]\ninetd = {self.folder_}/inetd.conf\n", supervisord="names_refresh = 200ms")
+        all_of_them = [(300019, 1, "udp"), (300019, 2, "udp"), (300020, 7, "tcp6"), (300021, 1, "udp")]
+        self.wait_for(*all_of_them)
+        ports = registered()
+        subprocess.run([INETDS / "usr/bin/rpcinfo", "-d", "300020", "7"], check=True)
+        daemon.wait_for_log("300020: rpcbind had forgotten RPC program 300020; it is registered again")
+        self.assertEqual(registered(), ports)
+        first.kill()
+        first.wait()
+        os.unlink("/run/rpcbind.sock")
+        self.rpcbind()
+        self.wait_for(*all_of_them)
+        self.assertEqual(registered(), ports)
+        self.assertTrue(self.is_ready(300019, 2))
         daemon.stop()
         self.assertEqual(registered(), {})
 

@@ -241,6 +241,16 @@ TEST_CASE("the kernel keeps the address rules of a program that accepts its call
         CHECK(first(loaded).sockets.options->allow.size() == 1);
         CHECK(first(loaded).sockets.options->deny.size() == 1);
     }
+    // A name stands for all its addresses.
+    const Loaded named = load_text("[program:p]\n" + kRun + "socket=tcp:80\nallow_from=10.0.0.0/8, web.example\ndeny_from=web.example web.example\n");
+    REQUIRE(messages(named.mistakes) == Lines{});
+    CHECK(first(named).policy.allow.size() == 3);
+    CHECK(first(named).policy.allow.at(2).named);
+    CHECK(first(named).policy.deny.size() == 2);
+    CHECK(first(named).sockets.options.deny == first(named).policy.deny);
+    CHECK(messages(load_text("[program:p]\n" + kRun + "socket=tcp:80\ndeny_from=no.example\n").mistakes) ==
+          Lines{"/etc/x.conf:4: [program:p] deny_from: the host name 'no.example' has no address (expected addresses, prefixes, ranges, names of hosts, uid: or "
+                "gid:, separated by commas)"});
     CHECK(messages(load_text("[program:p]\n" + kRun + "socket=unix:/run/b.sock\nallow_from=uid:0\n").mistakes) ==
           Lines{"/etc/x.conf:4: [program:p] allow_from: cannot be kept for unix:/run/b.sock, whose callers the program accepts "
                 "itself: use socket_mode and socket_owner"});

@@ -18,6 +18,7 @@ user=git
 environment=A="1"
 identifier=main
 logformat=json
+names_refresh=90s
 [inet_http_server]
 port=127.0.0.1:9001
 [unix_http_server]
@@ -39,7 +40,7 @@ fatal_retry=1500ms
 command=x
 socket=web=tcp:[::1]:80, unix:@x, udp:5
 socket_options=nodelay, keepalive=60/10/5
-allow_from=10.0.0.0/8, 10.0.0.1-10.0.0.9, uid:7
+allow_from=10.0.0.0/8, 10.0.0.1-10.0.0.9, uid:7, web.example
 access_hours=Mon 10:00-11:00
 max_rate=5/1s per source
 max_load=2.25

@@ -272,8 +272,10 @@ TEST_CASE("xinetd: every form of an address", "[config][xinetd][access]")
     CHECK(rules("::/0") == "::/0, 0.0.0.0/0");
     CHECK(rules("::ffff:0:0/90") == "::ffff:0:0/90, 0.0.0.0/0");
     CHECK(value(" flags = IPv4\n only_from = ::/0\n", "allow_from") == "::/0");
-    CHECK(rules("web.example") == "192.0.2.7, 2001:db8::7");
-    CHECK(remarks_with(" only_from = web.example\n") == Lines{"note xinetd.conf:9 x only_from: 'web.example' means its addresses at the time the file is read: 192.0.2.7, 2001:db8::7"});
+    CHECK(rules("web.example") == "web.example");
+    CHECK(remarks_with(" only_from = web.example\n") == Lines{"note xinetd.conf:9 x only_from: 'web.example' means its addresses, now 192.0.2.7, 2001:db8::7; callers' names are not looked up"});
+    CHECK(value(" only_from = web.example 10.0.0.1\n only_from -= web.example\n", "allow_from") == "10.0.0.1");
+    CHECK(rules("localhost") == "127.0.0.1, ::1");   // with us the name stands for more
     CHECK(rules("192.0.2.7 192.0.2.7") == "192.0.2.7");
 
     // What xinetd makes of it, and somebody else would not.

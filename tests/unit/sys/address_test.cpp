@@ -148,6 +148,24 @@ TEST_CASE("a wrong address rule says what was expected", "[sys][address]")
     }
 }
 
+TEST_CASE("names of hosts look like names, and become a rule for each address", "[sys][address]")
+{
+    for (const char* text : {"example.org", "a", "web-1.example.", "0day", "_dmarc.x", "1.2.3.x"}) CHECK(sys::is_host_name(text));
+    for (const char* text : {"", ".", ".example.org", "a..b", "10.0.0", "1.2.3.4", "10.0.0.1-9", "-a", "a b", "a/8", "::1", "uid:x", "localhost", "ALL", "ä.de"}) {
+        INFO(text);
+        CHECK_FALSE(sys::is_host_name(text));
+    }
+    CHECK_FALSE(sys::is_host_name(std::string(64, 'a')));
+    CHECK_FALSE(sys::is_host_name(std::string(300, 'a')));
+    const std::vector<std::string> addresses = {"192.0.2.7", "2001:db8::7", "fe80::1%eth0", "fe80::1%eth1", "nonsense", "localhost"};
+    const auto named = sys::rules_of_host("web.example", addresses);
+    REQUIRE(named.size() == 3);
+    for (const AddressRule& rule : named) CHECK((rule.named && rule.text == "web.example"));
+    CHECK(sys::hosts_of(named) == std::vector<std::string>{"192.0.2.7", "2001:db8::7", "fe80::1"});
+    CHECK(sys::is_allowed(caller("192.0.2.7"), named, {}));
+    CHECK_FALSE(sys::is_allowed(caller("192.0.2.8"), named, {}));
+}
+
 TEST_CASE("a source is an address, a /64 or a uid", "[sys][address]")
 {
     CHECK(caller("10.0.0.1").same_source(caller("10.0.0.1")));
