@@ -34,7 +34,8 @@ bool is_own_header(std::string_view header)
 bool is_inetd_entry(const std::vector<std::string>& words)
 {
     return (words.size() >= 6 && is_word(std::string_view(words[1]).substr(0, words[1].find_first_of(",:")), {"stream", "dgram", "raw", "rdm", "seqpacket"})) ||
-           (words.size() == 1 && words[0].size() > 1 && words[0].ends_with(':'));
+           (words.size() == 1 && words[0].size() > 1 && words[0].ends_with(':')) ||
+           (words.size() >= 2 && (is_word(words[1], {"on", "off"}) || words[0] == ".include"));   // NetBSD's
 }
 
 bool is_xinetd_line(const std::vector<std::string>& words)

@@ -1,6 +1,7 @@
 #include "config/inetd/entry.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/text.h"
 #include "config/values.h"
@@ -9,6 +10,8 @@ namespace xsv::config::inetd {
 namespace {
 
 constexpr std::size_t kFields = 6;   // arguments may be missing
+constexpr std::int64_t kMost = 1'000'000;
+constexpr std::int64_t kOpenbsdRate = 256, kNetbsdRate = 40;
 
 constexpr Word<Entry::Address> kFamilies[] = {{"", Entry::Address::Both},
                                               {"4", Entry::Address::Four},
@@ -31,17 +34,17 @@ std::size_t host_end(std::string_view service)
 
 class EntryReader {
 public:
-    explicit EntryReader(const Line& line) : words_(line.words)
+    explicit EntryReader(const Line& line) : words_(line.words), is_definition_(line.is_definition)
     {
         entry_.place = line.place;
         entry_.off = line.off;
+        entry_.default_rate = is_definition_ ? kNetbsdRate : kOpenbsdRate;
+        if (is_definition_) definition(line);
     }
 
     Entry run()
     {
-        if (words_.size() >= 3 && (words_[1] == "on" || words_[1] == "off")) {
-            complain("", "NetBSD's form 'service on key = value' is not supported: expected service, type, protocol, wait or nowait, user, server, arguments");
-        } else if (words_.size() < kFields) {
+        if (words_.size() < kFields) {
             complain("", fmt::format("expected service, type, protocol, wait or nowait, user, server, arguments; got {} word{} ('{}')", words_.size(),
                                      words_.size() == 1 ? "" : "s", printable(words_[0])));
         } else {
@@ -56,6 +59,20 @@ private:
         entry_.complaints.push_back({weight, std::move(field), std::move(text)});
     }
     void warn(std::string field, std::string text) { complain(std::move(field), std::move(text), Remark::Weight::Warning); }
+
+    void definition(const Line& line)
+    {
+        Fields parts = fields_of(words_[0], line.options);
+        words_ = std::move(parts.words);
+        for (auto& [option, text] : parts.mistakes) complain(option, text);
+        for (auto& [option, text] : parts.warnings) warn(option, text);
+        for (const auto& [option, written, field] : {std::tuple("accept_max", &parts.accept_max, &entry_.children), std::tuple("ip_max", &parts.ip_max, &entry_.source_rate)}) {
+            if (written->empty()) continue;
+            const auto number = text::to_int(*written);
+            if (number && *number >= 1 && *number <= kMost) *field = *number;
+            else complain(option, fmt::format("expected a number from 1 to {}, got '{}'", kMost, printable(*written)));
+        }
+    }
 
     void fields()
     {
@@ -105,12 +122,19 @@ private:
         std::string_view word = written;
         // NetBSD's "stream,N:filter" or "stream:filter"
         if (const auto more = word.find_first_of(",:"); more != std::string_view::npos) {
-            warn("type", fmt::format("'{}' is ignored", printable(word.substr(more))));
+            std::string_view rest = word.substr(more);
+            const auto end = std::min(rest.find(':'), rest.size());
+            const auto most = rest[0] == ',' ? text::to_int(rest.substr(1, end - 1)) : std::nullopt;
+            if (most && *most >= 1 && *most <= kMost) {
+                entry_.children = *most;
+                rest.remove_prefix(end);
+            }
+            if (!rest.empty()) warn("type", fmt::format("'{}' is ignored", printable(rest)));
             word = word.substr(0, more);
         }
         entry_.type = word;
         if (word == "stream" || word == "dgram" || (word == "seqpacket" && entry_.transport == Entry::Transport::Unix)) return;
-        complain("type", word == "raw" || word == "rdm" || word == "seqpacket" ? fmt::format("'{}' sockets are not supported", word)
+        complain("type", word == "raw" || word == "rdm" || word == "seqpacket" ? fmt::format("'{}' sockets are not supported: start the program with the daemon (a section without 'socket'), and let it open its socket itself", word)
                                                                                : fmt::format("expected stream or dgram, got '{}'", printable(written)));
         entry_.type = "stream";
     }
@@ -122,6 +146,10 @@ private:
         for (std::size_t i = 1; i < items.size(); ++i) {
             if (items[i].starts_with("sndbuf=") || items[i].starts_with("rcvbuf=")) entry_.socket_options.push_back(items[i]);
             else warn("protocol", fmt::format("'{}' is ignored: expected sndbuf= or rcvbuf=", printable(items[i])));
+        }
+        if (word.ends_with("/ttcp")) {
+            warn("protocol", "'/ttcp' is ignored: no system has T/TCP any more");
+            word.remove_suffix(5);
         }
         rpc_ = word.starts_with("rpc/");
         if (rpc_) word.remove_prefix(4);
@@ -151,7 +179,7 @@ private:
         if (end == word.size()) return;
         if (word[end] == '/') return limits(word);
         const auto number = text::to_int(word.substr(end + 1));
-        if (!number) warn("wait", fmt::format("expected a number behind '{}', got '{}'; the default of 256 starts a minute is used", word.substr(0, end + 1), printable(word.substr(end + 1))));
+        if (!number) warn("wait", fmt::format("expected a number behind '{}', got '{}'; the default of {} starts a minute is used", word.substr(0, end + 1), printable(word.substr(end + 1)), entry_.default_rate));
         else if (*number < 1) complain("wait", fmt::format("expected at least 1 start a minute, got {}", *number));
         else entry_.starts_per_minute = *number;
     }
@@ -164,7 +192,7 @@ private:
         if (items.size() > 4) complain("wait", fmt::format("expected at most three numbers, as in nowait/10/60/2; got '{}'", printable(word)));
         for (std::size_t i = 1; i < std::min<std::size_t>(items.size(), 4); ++i) {
             const auto number = text::to_int(items[i]);
-            if (number && *number >= 0 && *number <= 1'000'000) *fields[i - 1] = *number;
+            if (number && *number >= 0 && *number <= kMost) *fields[i - 1] = *number;
             else complain("wait", fmt::format("expected numbers as in nowait/10/60/2; got '{}'", printable(word)));
         }
     }
@@ -193,6 +221,7 @@ private:
         if (entry_.is_internal()) return;
         if (entry_.arguments.empty()) entry_.arguments.push_back(entry_.server.substr(entry_.server.rfind('/') + 1));
         if (entry_.arguments[0].empty()) entry_.arguments[0] = entry_.server;  // "/usr/bin/"
+        if (is_definition_) return;
         const auto has = [&](auto wanted) { return std::any_of(words_.begin() + kFields, words_.end(), wanted); };
         if (has([](const std::string& word) { return word.starts_with('#'); }))
             warn("arguments", "a '#' behind an entry begins no comment: the rest of the line is arguments, as with inetd");
@@ -216,7 +245,8 @@ private:
         if (entry_.is_internal() && entry_.is_rpc()) complain("server", "there is no internal RPC service");
     }
 
-    const std::vector<std::string>& words_;
+    std::vector<std::string> words_;
+    bool is_definition_;
     Entry entry_;
     bool rpc_ = false;
 };

@@ -32,6 +32,7 @@ struct Entry {
     std::vector<std::string> socket_options;
     bool wait = false;
     std::optional<std::int64_t> starts_per_minute;   ///< .N and :N
+    std::int64_t default_rate = 256;  ///< the same, where nothing is said: of OpenBSD's inetd, or of NetBSD's
     std::int64_t children = 0, source_rate = 0, source_children = 0;   ///< /C/R/P; 0: no limit
     std::string user, group, login_class;
     bool group_by_dot = false;        ///< "a.b" may also be the name of one user

@@ -12,7 +12,7 @@ namespace {
 using inetd::Entry;
 using Weight = Remark::Weight;
 
-constexpr std::int64_t kStartsPerMinute = 256;  // of openbsd-inetd
+constexpr std::size_t kDeepestInclude = 16, kMostFiles = 1000;
 constexpr std::string_view kPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr std::size_t kLongestName = 64;
 constexpr std::size_t kMostStrangeLines = 100;  // per file; one of another kind would otherwise fill the log
@@ -37,7 +37,10 @@ public:
 
     Translation run(const std::vector<std::string>& files)
     {
-        for (const std::string& file : files) read_file(file);
+        for (const std::string& file : files) {
+            default_hosts_ = "*";
+            read_file(file);
+        }
         if (tcpmux_ && !has_tcpmux_) add_tcpmux();
         return std::move(translation_);
     }
@@ -48,18 +51,47 @@ private:
         translation_.files.push_back(file);
         const auto text = surroundings_.read(file);
         if (!text) return translation_.mistake({file, 0}, "", "", text.error().message);
-        default_hosts_ = "*";
         told_.clear();
         std::size_t strange = 0;
+        open_.push_back(file);
+        const Closing closing{open_};
         for (const inetd::Line& line : inetd::read_lines(*text, file, translation_)) {
             if (const auto host = inetd::default_host(line)) {
                 default_hosts_ = *host;
+                continue;
+            }
+            if (line.words[0].starts_with('.') && !line.is_definition) {
+                directive(line, file);
                 continue;
             }
             const Entry entry = inetd::read_entry(line);
             if (entry.service.empty() && ++strange > kMostStrangeLines)
                 return translation_.mistake(line.place, "", "", "too many mistakes, the rest of the file is not read");
             add(entry);
+        }
+    }
+
+    /// NetBSD's ".include PATTERN". The file's default host counts there too, and what is set there ends with it.
+    void directive(const inetd::Line& line, const std::string& file)
+    {
+        if (line.words[0] != ".include" || line.words.size() < 2)
+            return translation_.mistake(line.place, "", "", fmt::format("expected .include PATTERN, got '{}'", text::escape_control(line.words[0].substr(0, 128))));
+        std::string pattern = line.words[1];
+        if (pattern.size() >= 2 && (pattern[0] == '"' || pattern[0] == '\'') && pattern.ends_with(pattern[0])) pattern = pattern.substr(1, pattern.size() - 2);
+        if (!pattern.starts_with('/')) pattern = Surroundings::folder_of(file) + "/" + pattern;
+        const auto found = surroundings_.match(pattern);
+        if (found.empty() && pattern.find_first_of("*?[") == std::string::npos)
+            translation_.warning(line.place, "", "", fmt::format("there is no file '{}'", text::escape_control(pattern)));
+        for (const std::string& name : found) {
+            if (std::find(open_.begin(), open_.end(), name) != open_.end()) {
+                translation_.mistake(line.place, "", "", fmt::format("'{}' includes itself", text::escape_control(name)));
+                continue;
+            }
+            if (open_.size() >= kDeepestInclude || translation_.files.size() >= kMostFiles)
+                return translation_.mistake(line.place, "", "", fmt::format("'{}' is not read: too many files include each other", text::escape_control(name)));
+            const std::string host = default_hosts_;
+            read_file(name);
+            default_hosts_ = host;
         }
     }
 
@@ -184,7 +216,7 @@ private:
         if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
         if (host.empty() || host == "*") return {""};
         if (host.find(':') != std::string::npos) return {"[" + host + "]:"};
-        if (host.find_first_not_of("0123456789.") == std::string::npos || host == "localhost") return {host + ":"};
+        if (host.find_first_not_of("0123456789.") == std::string::npos) return {host + ":"};
         std::vector<std::string> found;
         const auto all = surroundings_.addresses(host);
         for (const std::string& address : all.value_or(std::vector<std::string>())) {
@@ -285,18 +317,25 @@ private:
         section.set("max_instances", std::to_string(entry.children));
         if (entry.source_children > 0) section.set("max_per_source", std::to_string(entry.source_children));
         if (entry.source_rate > 0) return section.set("max_rate", fmt::format("{}/60s per source", entry.source_rate));
-        section.set("max_rate", fmt::format("{}/60s", entry.starts_per_minute.value_or(kStartsPerMinute)));
+        section.set("max_rate", fmt::format("{}/60s", entry.starts_per_minute.value_or(entry.default_rate)));
         if (entry.starts_per_minute)
             remark(entry, section.name(), Weight::Note, "wait",
                    fmt::format("{} calls a minute are served and more of them wait; openbsd-inetd serves {} and then refuses for ten minutes",
                                *entry.starts_per_minute, *entry.starts_per_minute - 1));
         else
             note_once(entry, section.name(), "wait",
-                      fmt::format("{} calls a minute are served, the default of openbsd-inetd, and more of them wait; inetd refuses for ten minutes", kStartsPerMinute));
+                      fmt::format("{} calls a minute are served, the default of {}, and more of them wait; inetd refuses for ten minutes", entry.default_rate,
+                                  entry.default_rate == 40 ? "NetBSD's inetd" : "openbsd-inetd"));
     }
+
+    struct Closing {
+        std::vector<std::string>& open;
+        ~Closing() { open.pop_back(); }
+    };
 
     const Surroundings& surroundings_;
     Translation translation_;
+    std::vector<std::string> open_;            // files that include each other
     std::string default_hosts_;
     std::vector<std::string> host_problems_;   // of the entry being read
     std::set<std::string> names_, told_;

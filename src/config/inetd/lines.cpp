@@ -57,9 +57,44 @@ private:
         const bool follows = std::exchange(follows_, false);
         if (indent == std::string_view::npos) return;
         if (line[indent] == '#') return comment(line, indent, follows);
-        Line entry{here(), text::words(line), false};
+        Line entry{here(), text::words(line), false, false, {}};
         if (indent > 0 && follows) return continuation(std::move(entry.words));
+        if (entry.words.size() >= 2 && is_switch(entry.words[1])) return definition(std::move(entry), line);
         add(std::move(entry));
+    }
+
+    /// "on", "off", and a comment may follow at once.
+    static bool is_switch(std::string_view word)
+    {
+        const std::string_view name = word.substr(0, word.find('#'));
+        return name == "on" || name == "off";
+    }
+
+    /// NetBSD's form may go over many lines, and another entry may follow its ';' in the same line.
+    void definition(Line entry, std::string_view line)
+    {
+        const auto service = line.find(entry.words[0]);
+        const auto word = line.find(entry.words[1], service + entry.words[0].size());
+        entry.off = entry.words[1].starts_with("off");
+        entry.is_definition = true;
+        entry.words.resize(1);
+        Cursor cursor{text_, static_cast<std::size_t>(line.data() - text_.data()) + word + (entry.off ? 3 : 2), number_};
+        auto options = read_definition(cursor);
+        if (options) entry.options = *std::move(options);
+        number_ = cursor.line;
+        if (!options) {
+            mistake(fmt::format("{}: {}", text::escape_control(entry.words[0].substr(0, 128)), options.error().message));
+            skip_definition(cursor);
+        } else {
+            lines_.push_back(std::move(entry));
+        }
+        // What is left of the line is read as a line of its own; its number is counted again.
+        position_ = cursor.position;
+        number_ = cursor.line - 1;
+        if (const auto end = std::min(text_.find('\n', position_), text_.size()); text_.substr(position_, end - position_).find_first_not_of(kBlanks) == std::string_view::npos) {
+            position_ = end + 1;
+            number_ = cursor.line;
+        }
     }
 
     void add(Line line)
@@ -77,7 +112,7 @@ private:
             return;
         }
         if (line.starts_with(kOff)) {
-            Line entry{here(), text::words(line.substr(kOff.size())), true};
+            Line entry{here(), text::words(line.substr(kOff.size())), true, false, {}};
             if (!entry.words.empty()) add(std::move(entry));
         } else if (line.starts_with("#@") && line.find("ipsec") != std::string_view::npos) {
             mistake("an IPsec policy for the entries below, which is not supported: set it with the kernel's tools and remove the line");

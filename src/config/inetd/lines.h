@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "config/dialect.h"
+#include "config/inetd/definition.h"
 
 namespace xsv::config::inetd {
 
@@ -11,7 +12,9 @@ namespace xsv::config::inetd {
 struct Line {
     Place place;
     std::vector<std::string> words;
-    bool off = false;   ///< Debian's "#<off># ": an entry that is switched off
+    bool off = false;   ///< Debian's "#<off># ", NetBSD's "service off": an entry that is switched off
+    bool is_definition = false;      ///< NetBSD's "service on key = value, …;": its service is the only word
+    std::vector<Option> options;
 };
 
 /// The entries of a file. What only looks like a comment, or like an entry, is remarked upon.

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "config/dialect.h"
+#include "config/words.h"
 #include "support.h"
 
 using namespace xsv;
@@ -124,6 +125,8 @@ TEST_CASE("a service may name addresses, and a line of its own those of the line
     CHECK(socket_of("web.example:ftp", "tcp4") == "tcp4:192.0.2.7:ftp");
     CHECK(socket_of("web.example:ftp", "tcp6") == "tcp6:[2001:db8::7]:ftp");
     CHECK(socket_of("web.example:ftp", "tcp") == "tcp:192.0.2.7:ftp, tcp:[2001:db8::7]:ftp");
+    CHECK(socket_of("localhost:ftp", "tcp") == "tcp:127.0.0.1:ftp, tcp:[::1]:ftp");
+    CHECK(socket_of("localhost:ftp", "tcp4") == "tcp4:127.0.0.1:ftp");
     CHECK(socket_of("*:ftp", "tcp") == "tcp:ftp");
     CHECK(socket_of("10.0.0.1,10.0.0.2:ftp", "tcp") == "tcp:10.0.0.1:ftp, tcp:10.0.0.2:ftp");
     CHECK(socket_of("10.0.0.1:21", "tcp46") == "tcp:10.0.0.1:21");
@@ -258,7 +261,13 @@ TEST_CASE("what is no entry is named, and the rest of the file is served", "[con
 {
     const auto translation = read("nonsense\nservice on bind = 1, exec = /bin/x;\n#@ ipsec ah/require\nftp stream tcp nowait root\nok stream tcp nowait root /bin/x\n"
                                   "a,b stream tcp nowait root /bin/x\nraw raw tcp nowait root /bin/x\n");
-    CHECK(remarks(translation, Remark::Weight::Mistake).size() == 6);
+    CHECK(remarks(translation, Remark::Weight::Mistake) ==
+          Lines{"3: : an IPsec policy for the entries below, which is not supported: set it with the kernel's tools and remove the line",
+                "1: : expected service, type, protocol, wait or nowait, user, server, arguments; got 1 word ('nonsense')",
+                "2: protocol: expected protocol = tcp, udp, unix, …: the option is missing", "2: wait: expected wait = yes or no: the option is missing",
+                "2: user: the option is missing", "4: : expected service, type, protocol, wait or nowait, user, server, arguments; got 5 words ('ftp')",
+                "6: service: expected a name from /etc/services, a port, or host:service; got 'a,b'",
+                "7: type: 'raw' sockets are not supported: start the program with the daemon (a section without 'socket'), and let it open its socket itself"});
     CHECK(value(translation, "ok", "socket") == "tcp:ok");
     CHECK(mistakes(std::string("a\0b", 3)).size() == 1);
     const auto missing = translate_inetd({"/etc/none"}, machine({}), {});
@@ -270,4 +279,73 @@ TEST_CASE("what is no entry is named, and the rest of the file is served", "[con
     std::string many;
     for (int i = 0; i < 1000; ++i) many += "nonsense\n";
     CHECK(mistakes(many).size() == 101);
+}
+
+TEST_CASE("NetBSD's definitions say what a line says", "[config][inetd]")
+{
+    const std::string text = "ftp on bind = 10.0.0.1, protocol = tcp, wait = no, user = git, group = staff,  # a comment; with a ,\n"
+                             "\texec = \"/usr/lib/ftp d\", args = ftpd -l 'two words' \"a\\x41\\\"\\t\", accept_max = 7, service_max=9, sndbuf = 16k;\n"
+                             "tftp off# comment\n socktype = dgram, protocol = udp6, wait = yes, user = root, exec = /bin/t;echo on protocol = tcp4, user = root;\n"
+                             "day stream tcp nowait root /bin/day\n/run/x on socktype = stream, protocol = unix, wait = yes, user = root, exec = /bin/x, ip_max = 3;\n";
+    const auto translation = read(text);
+    CHECK(remarks(translation, Remark::Weight::Mistake) == Lines{});
+    CHECK(remarks(translation, Remark::Weight::Warning) == Lines{});
+    Lines names;
+    for (const IniSection& section : translation.sections) names.push_back(fmt::format("{} {}", section.name.substr(8), section.place.line));
+    CHECK(names == Lines{"ftp 1", "tftp 3", "echo 4", "day 5", "x 6"});
+    CHECK(value(translation, "ftp", "socket") == "tcp:10.0.0.1:ftp");
+    CHECK(value(translation, "ftp", "socket_options") == "sndbuf=16k");
+    CHECK(shell_words(value(translation, "ftp", "command")).value() == Lines{"/usr/lib/ftp d", "-l", "two words", "aA\"\t"});
+    CHECK(value(translation, "ftp", "argv0") == "ftpd");
+    CHECK(value(translation, "ftp", "user") + " " + value(translation, "ftp", "group") == "git staff");
+    CHECK(value(translation, "ftp", "max_instances") + " " + value(translation, "ftp", "max_rate") == "7 9/60s");
+    CHECK(value(translation, "tftp", "autostart") == "false");
+    CHECK(value(translation, "tftp", "socket") + " " + value(translation, "tftp", "activation") == "udp6:tftp on_demand");
+    CHECK(value(translation, "echo", "command") == "builtin:echo");
+    CHECK(value(read("a on protocol = tcp, wait = no, user = root, exec = /bin/a;"), "a", "max_rate") == "40/60s");
+    CHECK(value(read("a on protocol = tcp, wait = no, user = root, exec = /bin/a, ip_max = 5;"), "a", "max_rate") == "5/60s per source");
+    CHECK(value(read("[::1]:a on protocol = tcp6, wait = no, user = root, exec = /bin/a;"), "a", "socket") == "tcp6:[::1]:a");
+    CHECK(value(read("a on bind = ::1, protocol = tcp, wait = no, user = root, exec = /bin/a;"), "a", "socket") == "tcp:[::1]:a");
+    CHECK(value(read("a stream,5:dataready tcp nowait root /bin/a"), "a", "max_instances") == "5");
+}
+
+TEST_CASE("what is wrong with a definition is named, and reading goes on behind it", "[config][inetd]")
+{
+    const std::string good = "protocol = tcp, wait = no, user = root, exec = /bin/a";
+    const auto wrong = [&](const std::string& more) { return mistakes("a on " + good + more); };
+    CHECK(wrong(", color = red;") == Lines{"1: color: unknown option"});
+    CHECK(wrong(", user = git;") == Lines{"1: user: the option is given twice"});
+    CHECK(wrong(", bind = a b;") == Lines{"1: bind: expected one word"});
+    CHECK(wrong(", group =;") == Lines{"1: group: expected one word"});
+    CHECK(wrong(", bind = 'a,b';") == Lines{"1: bind: expected one word"});
+    CHECK(wrong(", accept_max = -1;") == Lines{"1: accept_max: expected a number from 1 to 1000000, got '-1'"});
+    CHECK(wrong(", ipsec = 'in ipsec ah/require';") == Lines{"1: ipsec: IPsec policies are not supported: set it with the kernel's tools and remove the option"});
+    CHECK(wrong(", ipsec =;") == Lines{});
+    CHECK(warnings("a on " + good + ", acceptfilter = dataready;") == Lines{"1: acceptfilter: is ignored"});
+    CHECK(mistakes("a on protocol = tcp, wait = maybe, user = root, exec = /bin/a;") == Lines{"1: wait: expected yes or no, got 'maybe'"});
+    CHECK(wrong("\n") == Lines{"2: : a: the file ends within a definition: expected ';'"});
+    CHECK(wrong(", args = 'a") == Lines{"1: : a: a quote that is opened here does not end in its line"});
+    CHECK(wrong(", args = '\\q';") == Lines{"1: : a: expected one of \\\\ \\n \\t \\r \\' \\\" \\xHH"});
+    const auto after = read("a on wait no;b stream tcp nowait root /bin/b\nc on nonsense\nmore of it\n\nd stream tcp nowait root /bin/d\n");
+    CHECK(remarks(after, Remark::Weight::Mistake) == Lines{"1: : a: expected 'key = value, …;', got 'wait n'", "3: : c: expected 'key = value, …;', got 'nonsense m'"});
+    CHECK(value(after, "b", "command") == "/bin/b");
+    CHECK(value(after, "d", "command") == "/bin/d");
+    CHECK(after.sections.back().place.line == 5);
+    CHECK(mistakes("a off color = red;").empty());
+}
+
+TEST_CASE("files of inetd include each other", "[config][inetd]")
+{
+    const auto surroundings = machine({{kFile, "10.0.0.1:\n.include inetd.d/*\nz stream tcp nowait root /bin/z\n.include /etc/none\n.including x\n"},
+                                       {"/etc/inetd.d/a", "a stream tcp nowait root /bin/a\n*:\nb stream tcp nowait root /bin/b\n"},
+                                       {"/etc/inetd.d/b", "c stream tcp nowait root /bin/c\n.include '../inetd.d/b'\n.include \"/etc/inetd.conf\"\n"}});
+    const auto translation = translate_inetd({kFile}, surroundings, {});
+    CHECK(translation.files == Lines{kFile, "/etc/inetd.d/a", "/etc/inetd.d/b"});
+    CHECK(value(translation, "a", "socket") == "tcp:10.0.0.1:a");
+    CHECK(value(translation, "b", "socket") == "tcp:b");
+    CHECK(value(translation, "c", "socket") == "tcp:10.0.0.1:c");
+    CHECK(value(translation, "z", "socket") == "tcp:10.0.0.1:z");
+    CHECK(translation.sections[0].place.file == "/etc/inetd.d/a");
+    CHECK(remarks(translation, Remark::Weight::Mistake) == Lines{"3: : '/etc/inetd.conf' includes itself", "5: : expected .include PATTERN, got '.including'"});
+    CHECK(remarks(translation, Remark::Weight::Warning) == Lines{"2: : there is no file '/etc/inetd.d/../inetd.d/b'", "4: : there is no file '/etc/none'"});
 }
