@@ -14,6 +14,12 @@ bool is_plain(char c)
            std::string_view("_@%+=:,./-").find(c) != std::string_view::npos;
 }
 
+/// In a file, a ';' or '#' behind a blank begins a comment, even between quotes.
+bool would_comment(char c, char before)
+{
+    return (c == ';' || c == '#') && std::string_view(" \t\v\f\r\n").find(before) != std::string_view::npos;
+}
+
 }  // namespace
 
 std::string_view dialect_name(Dialect dialect)
@@ -62,14 +68,13 @@ const std::string* NativeSection::find(std::string_view key) const
     return found != section_.keys.end() ? &found->value : nullptr;
 }
 
-/// In a file, a ';' or '#' behind a blank begins a comment even between quotes: there the quotes end and begin again.
+/// The quotes end and begin again where a comment would begin.
 std::string quoted_word(std::string_view word)
 {
     if (!word.empty() && std::all_of(word.begin(), word.end(), is_plain)) return std::string(word);
     std::string quoted = "'";
     for (const char c : word) {
-        const bool would_comment = (c == ';' || c == '#') && std::string_view(" \t\v\f\r\n").find(quoted.back()) != std::string_view::npos;
-        if (would_comment) quoted += "''";
+        if (would_comment(c, quoted.back())) quoted += "''";
         if (c == '\'') quoted += "'\"'\"'";
         else quoted += c;
     }
@@ -83,21 +88,60 @@ std::string command_line(std::span<const std::string> words)
     return line;
 }
 
-/// The grammar of `environment` knows no escapes and strips quotes from both ends of a value, so not every value can be
-/// written: what is read back decides.
-Result<std::string> environment_line(const Environment& environment)
+namespace {
+
+/// As Supervisor has always read it: quotes at both ends, no escapes.
+std::string plain_pair(const std::string& name, const std::string& value)
+{
+    const char quote = value.find('"') == std::string::npos ? '"' : '\'';
+    return fmt::format("{}={}{}{}", name, quote, value, quote);
+}
+
+/// As a shell reads it, which parse_environment turns to where the old grammar makes no sense of a value: it does not of one that
+/// begins with a backslash. Quotes end and begin again where a comment would begin.
+std::string shell_pair(const std::string& name, const std::string& value)
+{
+    if (value.empty()) return name + "=\"\"";
+    std::string text = name + "=\\" + value[0] + "\"";
+    for (std::size_t i = 1; i < value.size(); ++i) {
+        if (would_comment(value[i], value[i - 1])) text += "\"\"";
+        if (value[i] == '"' || value[i] == '\\') text += '\\';
+        text += value[i];
+    }
+    return text + "\"";
+}
+
+std::string pairs(const Environment& environment, std::string (*pair)(const std::string& name, const std::string& value))
 {
     std::string line;
-    for (const auto& [name, value] : environment) {
-        const char quote = value.find('"') == std::string::npos ? '"' : '\'';
-        const std::string one = fmt::format("{}={}{}{}", name, quote, value, quote);
-        std::string ignored;
-        const auto back = parse_environment(one, ignored);
-        if (!back || *back != Environment{{name, value}} || !ignored.empty())
-            return fail("the value of {} cannot be written: it begins or ends with a quote, or has both kinds", name);
-        line += (line.empty() ? "" : ",") + one;
-    }
+    for (const auto& [name, value] : environment) line += (line.empty() ? "" : ",") + pair(name, value);
     return line;
+}
+
+bool is_read_back(const std::string& line, const Environment& environment)
+{
+    std::string ignored;
+    const auto back = parse_environment(line, ignored);
+    return back && ignored.empty() && *back == environment;
+}
+
+}  // namespace
+
+/// What is read back decides.
+Result<std::string> environment_line(const Environment& environment)
+{
+    const bool comments = std::any_of(environment.begin(), environment.end(), [](const auto& variable) {
+        const std::string& value = variable.second;
+        for (std::size_t i = 1; i < value.size(); ++i)
+            if (would_comment(value[i], value[i - 1])) return true;
+        return false;
+    });
+    if (std::string line = pairs(environment, plain_pair); !comments && is_read_back(line, environment)) return line;
+    if (std::string line = pairs(environment, shell_pair); is_read_back(line, environment)) return line;
+    for (const auto& variable : environment)
+        if (!is_read_back(shell_pair(variable.first, variable.second), {variable}))
+            return fail("the variable {} cannot be written", text::escape_control(variable.first));
+    return fail("a variable stands there twice");
 }
 
 Translation translate(Dialect dialect, const std::vector<std::string>& files, const Surroundings& surroundings, const TranslationRules& rules)

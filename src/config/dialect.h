@@ -58,7 +58,7 @@ private:
 /// One word of a command line or an environment value, quoted so that `command` and `environment` read it back unchanged.
 std::string quoted_word(std::string_view word);
 std::string command_line(std::span<const std::string> words);
-/// Error: a value cannot be written there.
+/// Error: a name cannot be written there.
 Result<std::string> environment_line(const Environment& environment);
 
 /// `unsafe`: import_unsafe of [include]; words that limit a program's rights are then ignored with a warning.
