@@ -91,7 +91,7 @@ class Pair:
             mounts = "".join(f"mount --bind {self.folder}/{name} /etc/hosts.{name} && " for name in ("allow", "deny"))
             wrapper = ["/usr/bin/unshare", "-m", "/bin/sh", "-c", mounts + 'exec "$0" "$@"']
         self.xinetd = Xinetd(self.folder / "xinetd", self.folder / "xinetd" / "main", wrapper)
-        self.daemon = xsvd.Daemon(f"[include]\nxinetd = {self.folder}/xsvd/main\n", env=ENVIRONMENT,
+        self.daemon = xsvd.Daemon(f"[include]\nxinetd = {self.folder}/xsvd/main\n", env=ENVIRONMENT, before=lambda daemon: daemon.dir.chmod(0o755),
                                   wrapper=[*wrapper, "/usr/bin/env", "-i", *(f"{name}={value}" for name, value in ENVIRONMENT.items())])
         self.xinetd.wait()
 

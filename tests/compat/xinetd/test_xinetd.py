@@ -1,4 +1,5 @@
 """The same files with the real xinetd and with xsvd: every attribute, seen by callers and by the servers themselves."""
+import concurrent.futures
 import contextlib
 import datetime
 import os
@@ -24,6 +25,8 @@ MEANT_DIFFERENCES = {
     "no-server": "a caller who may not come in costs no process, so the log has no START and EXIT of it",
     "half-close": "redirect passes each end of input on; xinetd's first one ends both directions",
     "daytime": "the text is ctime's, as with inetd; RFC 867 leaves it open",
+    "flood": "more calls than cps wait for their turn; xinetd closes the port for some seconds, and whoever is in the queue is gone",
+    "mux": "no NUL byte behind the lines of tcpmux; help lists the names, as RFC 1078 says",
     "characters": "chargen has all 95 printable characters, as with inetd; xinetd leaves the blank and the tilde out",
 }
 # Names that xsvd adds for every server.
@@ -89,6 +92,9 @@ def described():
         text(f"no-{name}", f"log_type = FILE @DIR@/no-{name}\n{words}\nno_access = 127.0.0.1")
     for name, host in (("by-address", "127.0.0.1"), ("by-host", "localhost")):
         service(name, f"redirect = {host} @port(echo-stream)@", server="", arguments="")
+    text("busy", "max_load = 0.01\nbanner_fail = @DIR@/fail")
+    text("never-busy", "max_load = 100000")
+    text("flooded", "cps = 20 60")
     service("one-each", "per_source = 1", server="server = /bin/cat", arguments="")
     files.update({"always": "always\r\n", "success": "success\n", "fail": "failed without a line end"})
     # Which entries there are.
@@ -106,6 +112,9 @@ def described():
     text("after-own", "only_from = 127.0.0.9\nno_access =\nbanner_success = @DIR@/always", file="more")
     # The services that need no server.
     service("trap", "deny_time = FOREVER", types="INTERNAL UNLISTED", user="", server="", arguments="", flags="IPv4 SENSOR", file="internal")
+    service("tcpmux", types="INTERNAL UNLISTED", user="", server="", arguments="", file="internal")
+    for name, kind in (("muxed", "TCPMUX"), ("Mux-Plus", "TCPMUXPLUS")):
+        text(name, "protocol = tcp", types=f"{kind} UNLISTED", port=False, flags="", file="internal")
     for name in ("echo", "discard", "chargen", "daytime", "time"):
         service(name, kind="stream", types="INTERNAL UNLISTED", user="", server="", arguments="", ident=f"{name}-stream", file="internal")
         service(name, kind="dgram", wait="yes", types="INTERNAL UNLISTED", user="", server="", arguments="", ident=f"{name}-dgram", file="internal")
@@ -285,6 +294,19 @@ class SideBySide(unittest.TestCase):
                 return p.ask(port, b"two"), p.ask(port, b"three", source="127.0.0.2")
         self.assertEqual(self.same("one-each", three), (b"", b"three"))
 
+    def test_load(self):
+        self.assertEqual(self.same("never-busy"), b"served never-busy\n")
+        if os.getloadavg()[0] > 0.3:
+            self.assertEqual(self.same("busy"), b"failed without a line end")
+
+    def test_a_flood(self):                                                                   # flood
+        def burst(port):
+            with concurrent.futures.ThreadPoolExecutor(60) as callers:
+                return list(callers.map(p.ask, [port] * 60))
+        theirs, ours = (self.pair.port(daemon, "flooded") for daemon in ("xinetd", "xsvd"))
+        xsvd.until(lambda: burst(theirs) and p.ask(theirs) is None, "xinetd closes the port")
+        self.assertEqual(set(burst(ours)), {b"served flooded\n"})
+
     def test_a_sensor_shuts_every_door(self):
         self.same("trap", lambda port: p.ask(port, source="127.0.0.77"))
         for source in ("127.0.0.77", "127.0.0.1"):
@@ -382,6 +404,19 @@ class SideBySide(unittest.TestCase):
             self.assertEqual({len(line) for line in answer}, {72})
             self.assertTrue(all(after.startswith(before[1:]) for before, after in zip(answer[:20], answer[1:20])))
         self.assert_same_time(p.ask)
+
+    def test_tcpmux(self):
+        def ask(name):
+            theirs, ours = self.both(lambda port: p.ask(port, name + b"\r\n"), "tcpmux")
+            return theirs.replace(b"\0", b""), ours                                              # mux
+        for name in (b"muxed", b"MUXED", b"mux-plus", b"Mux-Plus"):
+            with self.subTest(name):
+                theirs, ours = ask(name)
+                self.assertEqual(theirs, ours)
+                self.assertIn(b"served", ours)
+        for name in (b"nobody", b"open", b"mux"):
+            self.assertEqual([answer[:1] for answer in ask(name)], [b"-", b"-"], name)
+        self.assertEqual(ask(b"help"), (b"-Service name not found\r\n", b"Mux-Plus\r\nmuxed\r\n"))
 
     def assert_same_time(self, question, kind="stream"):
         theirs, ours = (struct.unpack("!I", answer)[0] for answer in self.both(question, f"time-{kind}"))
