@@ -503,4 +503,5 @@ class SampleFiles(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    p.enter_own_network()
     unittest.main()
