@@ -104,8 +104,8 @@ constexpr Directive<D> kDaemonKeys[] = {
      "connections served at once the state table has room for"},
     {"watchdog", set<&D::watchdog>, form::kYesNo, "yes", "replace an engine that hangs"},
     {"names_refresh", set<&D::names_refresh>, form::kTime, "5m",
-     "how often the names of hosts in allow_from and deny_from are looked up again, and rpcbind is asked (at least every minute) "
-     "whether it still knows our programs; 0: never"},
+     "how often the names of hosts in allow_from and deny_from are looked up again; 0: never. Where it is less than a minute, rpcbind "
+     "is asked as often whether it still knows our programs"},
 };
 
 constexpr Directive<GroupFrame> kGroupKeys[] = {

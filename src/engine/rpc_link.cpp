@@ -90,7 +90,7 @@ void RpcLink::run(const std::string& service, Place& place, Request request)
 Status RpcLink::start(const std::string& service, Place& place)
 {
     const RpcEntry& entry = place.sent;
-    const char* const word = place.request == Request::Set ? "set" : place.request == Request::Unset ? "unset" : "keep";
+    const char* const word = place.request == Request::Unset ? "unset" : "set";
     std::vector<std::string> argv = {context_.surroundings.name + ": rpcbind", word, std::to_string(entry.program.number),
                                      std::to_string(entry.program.first), std::to_string(entry.program.last)};
     for (const RpcEntry::Address& address : entry.addresses) {
@@ -108,13 +108,13 @@ Status RpcLink::start(const std::string& service, Place& place)
     return {};
 }
 
-/// `answer`: "ok"; "again" where rpcbind had forgotten it; else what went wrong.
+/// `answer`: "ok"; "set" where rpcbind did not have it; else what went wrong.
 void RpcLink::finish(const std::string& service, std::string answer)
 {
     Place& place = places_.at(service);
     place.question.reset();
     const std::uint32_t program = place.sent.program.number;
-    const bool good = answer == "ok" || answer == "again";
+    const bool good = answer == "ok" || answer == "set";
     if (place.request == Request::Unset) {
         if (!good) log::warn("{}: RPC program {} may still be registered: {}", service, program, answer);
         place.registered = {};
@@ -123,7 +123,7 @@ void RpcLink::finish(const std::string& service, std::string answer)
         return check_idle();
     } else {
         if (place.request == Request::Set) log::info("{}: RPC program {} is registered", service, program);
-        else if (answer == "again") log::warn("{}: rpcbind had forgotten RPC program {}; it is registered again", service, program);
+        else if (answer == "set") log::warn("{}: rpcbind had forgotten RPC program {}; it is registered again", service, program);
         place.registered = place.sent;
         place.failed = false;
     }

@@ -2,8 +2,8 @@
 // of its own, for one request:
 //   xsvd-rpcbind set PROGRAM FIRST LAST {NETID ADDRESS PORT}…
 //   xsvd-rpcbind unset PROGRAM FIRST LAST {NETID}…
-//   xsvd-rpcbind keep PROGRAM FIRST LAST {NETID ADDRESS PORT}…    sets what rpcbind does not have
-// It writes "ok", "again" where something was missing, or a sentence about what went wrong.
+// What rpcbind has already stays untouched. It writes "ok", "set" where something was missing, or a sentence about what went
+// wrong.
 #include <arpa/inet.h>
 #include <netconfig.h>
 #include <netinet/in.h>
@@ -121,15 +121,15 @@ int main(int argc, char** argv)
     if (argc < 6) fail("expected", "set|unset PROGRAM FIRST LAST NETID…");
     const auto word = [argv](int i) { return static_cast<std::uint32_t>(number(argv[i])); };
     const Program program{word(2), word(3), word(4)};
-    const bool keeps = std::strcmp(argv[1], "keep") == 0, sets = keeps || std::strcmp(argv[1], "set") == 0;
+    const bool sets = std::strcmp(argv[1], "set") == 0;
     if (sets && (argc - 5) % 3 != 0) fail("expected an address and a port behind", argv[argc - 1]);
-    const rpcblist* const known = keeps ? all_entries() : nullptr;
-    bool again = false;
+    const rpcblist* const known = sets ? all_entries() : nullptr;
+    bool was_missing = false;
     for (int i = 5; i < argc; i += sets ? 3 : 1) {
-        if (keeps && is_known(known, program, argv[i], argv[i + 1], argv[i + 2])) continue;
-        again = keeps;
+        if (sets && is_known(known, program, argv[i], argv[i + 1], argv[i + 2])) continue;
+        was_missing = sets;
         sets ? set(program, argv[i], argv[i + 1], argv[i + 2]) : unset(program, argv[i]);
     }
-    std::puts(again ? "again" : "ok");
+    std::puts(was_missing ? "set" : "ok");
     return 0;
 }
