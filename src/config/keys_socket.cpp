@@ -152,7 +152,9 @@ Status set_proxy_protocol(S& spec, const std::string& text, const Setting&)
 template <auto List>
 Status set_rules(S& spec, const std::string& text, const Setting& setting)
 {
-    auto rules = parse_address_rules(text, setting.surroundings.addresses);
+    // Who is denied must be known.
+    constexpr bool kIsAllow = List == &Policy::allow;
+    auto rules = parse_address_rules(text, setting.surroundings.addresses, kIsAllow ? &setting.warnings : nullptr);
     if (!rules) return tl::unexpected<Error>(std::move(rules).error());
     spec.policy.*List = *std::move(rules);
     return {};

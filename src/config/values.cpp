@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -185,7 +187,8 @@ Result<int> parse_log_level(std::string_view written)
 }
 
 Result<std::vector<sys::AddressRule>> parse_address_rules(
-    std::string_view written, const std::function<Result<std::vector<std::string>>(const std::string& host)>& find)
+    std::string_view written, const std::function<Result<std::vector<std::string>>(const std::string& host)>& find,
+    std::vector<std::string>* unknown)
 {
     std::vector<sys::AddressRule> rules;
     for (const std::string& item : parse_list(written)) {
@@ -194,8 +197,15 @@ Result<std::vector<sys::AddressRule>> parse_address_rules(
                 const bool is_known = std::any_of(rules.begin(), rules.end(), [&](const sys::AddressRule& rule) { return rule.named && rule.text == word; });
                 if (is_known) continue;
                 const auto addresses = find(word);
-                if (!addresses) return tl::unexpected(addresses.error());
-                for (sys::AddressRule& rule : sys::rules_of_host(word, *addresses)) rules.push_back(std::move(rule));
+                if (!addresses && (addresses.error().code != EAGAIN || unknown == nullptr)) return tl::unexpected(addresses.error());
+                if (!addresses) {
+                    unknown->push_back(addresses.error().message + "; nobody comes in under this name until it is known");
+                    rules.push_back(sys::rule_of_unknown_host(word));
+                    continue;
+                }
+                auto named = sys::rules_of_host(word, *addresses);
+                if (named.empty()) return fail("the host name '{}' has no address", word);
+                rules.insert(rules.end(), std::make_move_iterator(named.begin()), std::make_move_iterator(named.end()));
                 continue;
             }
             auto rule = sys::parse_address_rule(word);

@@ -32,9 +32,11 @@ Result<RpcProgram> parse_rpc(std::string_view text);            ///< "rstatd/1-3
 Result<std::vector<Hours>> parse_hours(std::string_view text);  ///< "Mon-Fri 09:00-17:00, Sat 10:00-12:00"
 Result<std::vector<sys::ResourceLimit>> parse_limits(
     std::string_view text);  ///< "nofile=1024:4096 core=0 as=unlimited"
-/// `find` answers with all addresses of a host.
+/// `find` answers with all addresses of a host. With `unknown`, one that is not known yet (EAGAIN) is no error but a rule that
+/// matches nobody, and a sentence there.
 Result<std::vector<sys::AddressRule>> parse_address_rules(
-    std::string_view text, const std::function<Result<std::vector<std::string>>(const std::string& host)>& find);
+    std::string_view text, const std::function<Result<std::vector<std::string>>(const std::string& host)>& find,
+    std::vector<std::string>* unknown = nullptr);
 Result<int> parse_log_level(std::string_view text);
 /// `KEY=value,KEY2="a, b"` as Supervisor's lexer reads it. Text it silently drops is reported in `ignored`.
 Result<Environment> parse_environment(std::string_view text, std::string& ignored);

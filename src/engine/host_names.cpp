@@ -9,6 +9,7 @@
 namespace xsv::engine {
 namespace {
 
+constexpr Duration kUnknownPeriod = std::chrono::seconds(10);   // while a name was never known
 constexpr std::size_t kAtOnce = 256;             // names that one process is given
 constexpr std::size_t kLongestAnswer = 1 << 20;  // of one process
 
@@ -17,9 +18,13 @@ constexpr std::size_t kLongestAnswer = 1 << 20;  // of one process
 void HostNames::schedule()
 {
     timer_.reset();
-    for (const auto& [name, rules] : hooks_.wanted()) sys::remember_addresses(name, sys::hosts_of(rules));
-    if (question_ || hooks_.period() <= Duration::zero()) return;
-    timer_ = context_.loop.after(hooks_.period(), "host names", [this] { refresh(); });
+    Duration period = hooks_.period() > Duration::zero() ? hooks_.period() : Duration::max();
+    for (const auto& [name, rules] : hooks_.wanted()) {
+        sys::remember_addresses(name, sys::hosts_of(rules));
+        if (std::any_of(rules.begin(), rules.end(), sys::is_unknown_host)) period = std::min(period, kUnknownPeriod);
+    }
+    if (question_ || period == Duration::max()) return;
+    timer_ = context_.loop.after(period, "host names", [this] { refresh(); });
 }
 
 void HostNames::refresh()
@@ -79,9 +84,10 @@ void HostNames::take(const std::string& name, const std::string& line, HostRules
     const bool is_reason = line.starts_with('!');
     auto rules = is_reason ? std::vector<sys::AddressRule>() : sys::rules_of_host(name, text::words(line));
     if (rules.empty()) {
+        const auto last = sys::hosts_of(before->second);
         if (failed_.insert(name).second)
-            log::warn("{}; its last addresses stay: {}", is_reason ? text::escape_control(line.substr(1)) : fmt::format("the host name '{}' has no address", name),
-                      text::join(sys::hosts_of(before->second), ", "));
+            log::warn("{}{}", is_reason ? text::escape_control(line.substr(1)) : fmt::format("the host name '{}' has no address", name),
+                      last.empty() ? std::string() : "; its last addresses stay: " + text::join(last, ", "));
         return;
     }
     if (failed_.erase(name) > 0) log::info("the host name '{}' has an address again", name);

@@ -218,10 +218,25 @@ std::vector<AddressRule> rules_of_host(const std::string& name, std::span<const 
     return rules;
 }
 
+AddressRule rule_of_unknown_host(const std::string& name)
+{
+    AddressRule rule;
+    rule.text = name;
+    rule.named = true;
+    rule.first.fill(0xff);   // and last is zero
+    return rule;
+}
+
+bool is_unknown_host(const AddressRule& rule)
+{
+    return rule.named && rule.family == 0;
+}
+
 std::vector<std::string> hosts_of(std::span<const AddressRule> rules)
 {
     std::vector<std::string> hosts;
     for (const AddressRule& rule : rules) {
+        if (is_unknown_host(rule)) continue;
         Peer peer;
         peer.kind = Peer::Inet;
         peer.mapped = rule.family == 4;

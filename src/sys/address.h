@@ -50,7 +50,10 @@ Result<AddressRule> parse_address_rule(std::string_view text);
 bool is_host_name(std::string_view word);
 /// A rule for each address that a host has, without its zone. What is no address is left out.
 std::vector<AddressRule> rules_of_host(const std::string& name, std::span<const std::string> addresses);
-std::vector<std::string> hosts_of(std::span<const AddressRule> rules);   ///< the first address of each
+/// For one whose addresses are not known yet: it matches nobody.
+AddressRule rule_of_unknown_host(const std::string& name);
+bool is_unknown_host(const AddressRule& rule);
+std::vector<std::string> hosts_of(std::span<const AddressRule> rules);   ///< the first address of each; none of an unknown host
 
 /// Which rule decides where several match. In xinetd's files any denial does.
 enum class AccessOrder : std::uint8_t { MostSpecific, DenyFirst };

@@ -60,6 +60,7 @@ Result<gid_t> find_group(const std::string& name_or_number);
 Result<std::string> find_address(const std::string& name);
 /// All addresses of a host, of both families, each once, sorted; asked for in the same way. While nobody answers, those it
 /// had last; who did not answer once is not asked again for some seconds, so that many names do not wait one after the other.
+/// Error::code is EAGAIN where nobody answered, so that the host may well have an address.
 Result<std::vector<std::string>> find_addresses(const std::string& name);
 /// What find_addresses falls back on.
 void remember_addresses(const std::string& name, const std::vector<std::string>& addresses);

@@ -81,11 +81,11 @@ Answer look_up_address(const std::string& name)
     return {host.data()};
 }
 
-/// Nothing but addresses, or nothing but a '!' and the reason.
+/// Nothing but addresses, or a '!', the reason and its code.
 Answer look_up_addresses(const std::string& name)
 {
     auto addresses = ask_addresses(name);
-    return addresses ? *std::move(addresses) : Answer{"!", addresses.error().message};
+    return addresses ? *std::move(addresses) : Answer{"!", addresses.error().message, std::to_string(addresses.error().code)};
 }
 
 Answer look_up_spare(const std::string&)
@@ -229,8 +229,10 @@ Result<std::vector<std::string>> ask_addresses(const std::string& name)
 {
     addrinfo hints{}, *found = nullptr;
     hints.ai_socktype = SOCK_STREAM;
-    if (const int error = ::getaddrinfo(name.c_str(), nullptr, &hints, &found); error != 0)
-        return fail("the host name '{}' has no address ({})", name, ::gai_strerror(error));
+    if (const int error = ::getaddrinfo(name.c_str(), nullptr, &hints, &found); error != 0) {
+        const bool is_known = error == EAI_NONAME || error == EAI_NODATA;
+        return tl::unexpected(Error{fmt::format("the host name '{}' has no address ({})", name, ::gai_strerror(error)), is_known ? 0 : EAGAIN});
+    }
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
     std::set<std::string> all;
     for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
@@ -248,15 +250,19 @@ Result<std::vector<std::string>> find_addresses(const std::string& name)
     auto& remembered = known_addresses();
     if (const auto* addresses = remembered.find(name)) return *addresses;
     if (name.empty() || name.find('\0') != std::string::npos) return fail("Invalid host name '{}'", name);
-    Result<Answer> answer = fail("looking up '{}': the directory service does not answer", name);
+    Result<Answer> answer = tl::unexpected(Error{fmt::format("looking up '{}': the directory service does not answer", name), EAGAIN});
     if (BootClock::now() >= silent_until) {
         answer = ask(look_up_addresses, name, kHostPatience);
-        if (!answer) silent_until = BootClock::now() + kRemembered;
+        if (!answer) {
+            answer.error().code = EAGAIN;
+            silent_until = BootClock::now() + kRemembered;
+        }
     }
-    if (answer && answer->size() == 2 && answer->front() == "!") answer = fail("{}", answer->back());
+    if (answer && answer->size() == 3 && answer->front() == "!")
+        answer = tl::unexpected(Error{(*answer)[1], static_cast<int>(text::to_int((*answer)[2]).value_or(0))});
     if (answer) return remembered.keep(name, *answer), *std::move(answer);
     const auto* last = remembered.last(name);
-    if (last == nullptr) return tl::unexpected(std::move(answer).error());
+    if (last == nullptr || last->empty()) return tl::unexpected(std::move(answer).error());
     log::warn("{}; its last addresses stay: {}", answer.error().message, text::join(*last, ", "));
     return *last;
 }

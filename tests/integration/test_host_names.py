@@ -7,7 +7,7 @@ import unittest
 
 import xsvd
 
-MOUNT = 'set -e; for name in hosts nsswitch.conf; do mount --bind "$1/$name" "/etc/$name"; done; shift; exec "$@"'
+MOUNT = 'set -e; for name in hosts nsswitch.conf resolv.conf; do mount --bind "$1/$name" "/etc/$name"; done; shift; exec "$@"'
 
 
 def may_mount():
@@ -21,6 +21,7 @@ class HostNames(xsvd.TestCase):
         self.etc, self.hosts = self.folder(), {}
         self.etc.chmod(0o755)
         (self.etc / "nsswitch.conf").write_text("hosts: files\npasswd: files\ngroup: files\n", encoding="ascii")
+        (self.etc / "resolv.conf").write_text("nameserver 127.9.9.9\noptions timeout:1 attempts:1\n", encoding="ascii")   # nobody
         (self.etc / "hosts").write_bytes(b"")
         self.mean(friend="192.0.2.1", other="192.0.2.1")
 
@@ -102,6 +103,21 @@ class HostNames(xsvd.TestCase):
         self.assertEqual(xsvd.talk(("127.0.0.1", port), b"hello"), b"hello")
         self.mean(friend="127.0.0.2")
         daemon.wait_for_log("'friend.test' means 127.0.0.2 now")
+
+    def test_nobody_comes_in_until_the_name_servers_answer(self):
+        port = xsvd.free_port()
+        (self.etc / "nsswitch.conf").write_text("hosts: files dns\npasswd: files\ngroup: files\n", encoding="ascii")
+        daemon = self.start(f"""
+            [program:cat]
+            command = /bin/cat
+            socket = tcp4:127.0.0.1:{port}
+            activation = per_connection
+            allow_from = late.test""")
+        self.assertRegex(daemon.read_log(), "allow_from: .*'late.test'.*; nobody comes in under this name until it is known")
+        self.assertEqual(xsvd.talk(("127.0.0.1", port), b"hello"), b"")
+        self.mean(late="127.0.0.1")
+        daemon.wait_for_log("the host name 'late.test' means 127.0.0.1 now")
+        self.assertEqual(xsvd.talk(("127.0.0.1", port), b"hello"), b"hello")
 
     def test_a_name_that_was_never_known_is_a_mistake(self):
         daemon = self.start("""

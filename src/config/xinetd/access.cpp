@@ -44,9 +44,11 @@ private:
     {
         const auto parsed = parse_address_word(text::escape_control(word), draft_.surroundings);
         if (!parsed) return draft_.mistake(line, parsed.error().message);
-        if (!parsed->remark.empty()) draft_.warning(line, parsed->remark);
+        if (parsed->is_unknown && line.name != "only_from" && line.op != Operator::Remove) return draft_.mistake(line, parsed->remark);
+        // Of an unknown host the native key warns.
+        if (!parsed->remark.empty() && !parsed->is_unknown) draft_.warning(line, parsed->remark);
         if (parsed->kind == AddressWord::Kind::Domain) return refuse_domain(line, word);
-        if (parsed->kind == AddressWord::Kind::Host)
+        if (parsed->kind == AddressWord::Kind::Host && !parsed->is_unknown)
             draft_.note(line, fmt::format("'{}' means its addresses, now {}; callers' names are not looked up", word, text::join(parsed->rules, ", ")));
         std::vector<std::string> found = parsed->rules;
         if (parsed->kind == AddressWord::Kind::Host && sys::is_host_name(word)) found = {word};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <optional>
 
 #include "base/text.h"
@@ -129,6 +130,12 @@ Result<AddressWord> parse_address_word(std::string_view written, const Surroundi
         return result;
     }
     auto addresses = surroundings.addresses(word);
+    if (!addresses && addresses.error().code == EAGAIN && sys::is_host_name(word)) {
+        result.kind = AddressWord::Kind::Host;
+        result.is_unknown = true;
+        result.remark = addresses.error().message;
+        return result;
+    }
     if (!addresses) return fail("'{}' is no address and no host that is known (networks are not looked up by name): {}", word, addresses.error().message);
     result.kind = AddressWord::Kind::Host;
     // "fe80::1%eth0": rules have no zone.

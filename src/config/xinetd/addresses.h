@@ -13,7 +13,8 @@ struct AddressWord {
     enum class Kind : std::uint8_t { Numeric, Host, Domain };
     Kind kind = Kind::Numeric;
     std::vector<std::string> rules;   ///< of a domain: none, its name alone cannot be checked
-    std::string remark;               ///< where it means something else than people expect
+    std::string remark;               ///< where it means something else than people expect, or is an unknown host
+    bool is_unknown = false;          ///< a host that nobody could tell about; there are no rules
     /// "::/0" and its like match every caller of a socket for both families, IPv4 ones too.
     bool covers_mapped = false;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <map>
 #include <string>
 #include <vector>
@@ -49,6 +50,7 @@ inline Surroundings machine(std::map<std::string, std::string> files)
     };
     fake.addresses = [](const std::string& host) -> Result<std::vector<std::string>> {
         if (host == "web.example") return std::vector<std::string>{"192.0.2.7", "2001:db8::7"};
+        if (host == "slow.example") return tl::unexpected(Error{"nobody answers", EAGAIN});
         if (host == "localhost") return std::vector<std::string>{"127.0.0.1", "::1"};
         if (host == "four.example") return std::vector<std::string>{"192.0.2.4"};
         return fail("the host name '{}' has no address", host);

@@ -275,6 +275,8 @@ TEST_CASE("xinetd: every form of an address", "[config][xinetd][access]")
     CHECK(rules("web.example") == "web.example");
     CHECK(remarks_with(" only_from = web.example\n") == Lines{"note xinetd.conf:9 x only_from: 'web.example' means its addresses, now 192.0.2.7, 2001:db8::7; callers' names are not looked up"});
     CHECK(value(" only_from = web.example 10.0.0.1\n only_from -= web.example\n", "allow_from") == "10.0.0.1");
+    CHECK(rules("slow.example") == "slow.example");
+    CHECK(remarks_with(" no_access = slow.example\n") == Lines{"mistake xinetd.conf:9 x no_access: nobody answers"});
     CHECK(rules("localhost") == "127.0.0.1, ::1");   // with us the name stands for more
     CHECK(rules("192.0.2.7 192.0.2.7") == "192.0.2.7");
 

@@ -164,6 +164,9 @@ TEST_CASE("names of hosts look like names, and become a rule for each address", 
     CHECK(sys::hosts_of(named) == std::vector<std::string>{"192.0.2.7", "2001:db8::7", "fe80::1"});
     CHECK(sys::is_allowed(caller("192.0.2.7"), named, {}));
     CHECK_FALSE(sys::is_allowed(caller("192.0.2.8"), named, {}));
+    const std::vector<AddressRule> unknown = {sys::rule_of_unknown_host("x")};
+    CHECK(sys::hosts_of(unknown).empty());
+    for (const char* address : {"0.0.0.0", "192.0.2.7", "::", "::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}) CHECK_FALSE(sys::is_allowed(caller(address), unknown, {}));
 }
 
 TEST_CASE("a source is an address, a /64 or a uid", "[sys][address]")
