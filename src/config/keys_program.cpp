@@ -84,7 +84,7 @@ Status set_environment_default(S& spec, const std::string& text, const Setting& 
     std::string ignored;
     auto environment = parse_environment(text, ignored);
     if (!environment) return tl::unexpected<Error>(environment.error());
-    spec.exec.environment_default = *std::move(environment);
+    spec.exec.sources.change().defaults = *std::move(environment);
     if (!ignored.empty())
         setting.warnings.push_back(fmt::format("expected ',' between variables, '{}' is ignored", ignored));
     return {};
@@ -92,26 +92,28 @@ Status set_environment_default(S& spec, const std::string& text, const Setting& 
 
 Status set_environment_files(S& spec, const std::string& text, const Setting& setting)
 {
-    spec.exec.environment_files.clear();
+    auto& files = spec.exec.sources.change().files;
+    files.clear();
     for (const std::string& item : parse_list(text)) {
         const bool optional = item.starts_with('-');
         const auto path = setting.surroundings.absolute(optional ? item.substr(1) : item);
-        spec.exec.environment_files.push_back((optional ? "-" : "") + path);
+        files.push_back((optional ? "-" : "") + path);
     }
     return {};
 }
 
 Status set_inherit_env(S& spec, const std::string& text, const Setting&)
 {
+    EnvironmentSources& sources = spec.exec.sources.change();
     if (const auto flag = parse_boolean(text)) {
-        spec.exec.inherit_env = *flag;
-        spec.exec.inherit_names.clear();
+        sources.inherit = *flag;
+        sources.inherit_names.clear();
         return {};
     }
     auto names = parse_list(text);
     if (names.empty()) return fail("expected yes, no or a list of names, got '{}'", text);
-    spec.exec.inherit_env = true;
-    spec.exec.inherit_names = std::move(names);
+    sources.inherit = true;
+    sources.inherit_names = std::move(names);
     return {};
 }
 
@@ -188,7 +190,7 @@ constexpr Directive<S> kProgramKeys[] = {
      "variables that environment_file and environment override"},
     {"environment_file", set_environment_files, "paths; with '-' in front one may be absent", "",
      "files with lines KEY=value, read at each start"},
-    {"environment_pass", set<kExec, &Exec::environment_pass>, "names", "",
+    {"environment_pass", set<kExec, &Exec::sources, &EnvironmentSources::pass>, "names", "",
      "variables taken from the daemon even if inherit_env says no"},
     {"inherit_env", set_inherit_env, "yes, no or a list of names", "yes",
      "whether the program gets the daemon's environment, or these of it"},

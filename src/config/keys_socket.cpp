@@ -156,7 +156,7 @@ Status set_rules(S& spec, const std::string& text, const Setting& setting)
     constexpr bool kIsAllow = List == &Policy::allow;
     auto rules = parse_address_rules(text, setting.surroundings.addresses, kIsAllow ? &setting.warnings : nullptr);
     if (!rules) return tl::unexpected<Error>(std::move(rules).error());
-    spec.policy.*List = *std::move(rules);
+    spec.policy.change().*List = *std::move(rules);
     return {};
 }
 

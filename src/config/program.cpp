@@ -77,6 +77,7 @@ void ServiceSpec::share_with(ServiceSpec& last)
         mine.share(others);
         others = mine;
     };
+    share(exec.sources, last.exec.sources);
     share(sockets.options, last.sockets.options);
     share(output, last.output);
     share(policy, last.policy);

@@ -143,10 +143,13 @@ void fields(A& archive, Place& value)
 template <class A>
 void fields(A& archive, Exec& value)
 {
-    auto& [command, argv0, directory, umask, user, uid, gid, groups, environment, defaults, files, pass, inherit, names,
-           serverurl, nice, limits, activation, socket_pass, redirect_stderr] = value;
+    auto& [command, argv0, directory, umask, user, uid, gid, groups, environment, sources, serverurl, nice, limits, activation,
+           socket_pass, redirect_stderr] = value;
+    EnvironmentSources from = *sources;
+    auto& [defaults, files, pass, inherit, names] = from;
     archive(command, argv0, directory, umask, user, uid, gid, groups, environment, files, pass, inherit, names,
             serverurl, nice, limits, activation, socket_pass, redirect_stderr, defaults);
+    sources = std::move(from);
 }
 
 template <class A>

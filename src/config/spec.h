@@ -38,6 +38,16 @@ struct Place {            ///< where something was written
     bool operator==(const Place&) const { return true; }  // moving a section in a file changes nothing
 };
 
+/// Where variables come from beside `environment`, which overrides them all.
+struct EnvironmentSources {
+    Environment defaults;                    ///< environment_default
+    std::vector<std::string> files;          ///< environment_file; leading '-': may be absent
+    std::vector<std::string> pass;           ///< environment_pass: names taken from the daemon even if inherit_env says no
+    bool inherit = true;
+    std::vector<std::string> inherit_names;  ///< inherit_env = A, B: only these
+    bool operator==(const EnvironmentSources&) const = default;
+};
+
 /// Needs a new process.
 struct Exec {
     std::string command;
@@ -49,11 +59,7 @@ struct Exec {
     std::optional<gid_t> gid;
     std::vector<gid_t> groups;
     Environment environment;                 ///< [supervisord] environment, then the program's own
-    Environment environment_default;         ///< what environment_files and `environment` override
-    std::vector<std::string> environment_files;   ///< leading '-': may be absent
-    std::vector<std::string> environment_pass;    ///< names taken from the daemon even if inherit_env says no
-    bool inherit_env = true;
-    std::vector<std::string> inherit_names;  ///< inherit_env = A, B: only these
+    Shared<EnvironmentSources> sources;      ///< of more variables
     std::string serverurl;                   ///< for SUPERVISOR_SERVER_URL; empty: automatic
     std::optional<int> nice;
     std::vector<sys::ResourceLimit> limits;

@@ -32,18 +32,19 @@ bool contains(const std::vector<std::string>& names, const std::string& name)
 Result<Environment> make_environment(const ServiceSpec& spec, const Surroundings& surroundings)
 {
     const config::Exec& exec = spec.exec;
+    const config::EnvironmentSources& sources = *exec.sources;
     Environment environment;
     for (const auto& [name, value] : surroundings.inherited) {
-        const bool passed = (exec.inherit_env && (exec.inherit_names.empty() || contains(exec.inherit_names, name)));
-        if (passed || contains(exec.environment_pass, name)) environment.emplace_back(name, value);
+        const bool passed = sources.inherit && (sources.inherit_names.empty() || contains(sources.inherit_names, name));
+        if (passed || contains(sources.pass, name)) environment.emplace_back(name, value);
     }
-    for (const auto& [name, value] : exec.environment_default) set(environment, name, value);
+    for (const auto& [name, value] : sources.defaults) set(environment, name, value);
     set(environment, "SUPERVISOR_ENABLED", "1");
     const std::string& url = exec.serverurl.empty() ? surroundings.server_url : exec.serverurl;
     if (!url.empty()) set(environment, "SUPERVISOR_SERVER_URL", url);
     set(environment, "SUPERVISOR_PROCESS_NAME", spec.name);
     set(environment, "SUPERVISOR_GROUP_NAME", spec.group);
-    for (const std::string& written : exec.environment_files) {
+    for (const std::string& written : sources.files) {
         const bool optional = written.starts_with('-');
         auto file = config::read_environment_file(optional ? written.substr(1) : written);
         if (!file && optional && file.error().code == ENOENT) continue;

@@ -85,7 +85,7 @@ Handlers::Next Handlers::admit_one(const net::SocketPtr& socket)
     if (std::holds_alternative<Admit>(admission.verdict)) {
         if (is_sensor()) return note_caller(socket);
         const bool passed = socket->endpoint.type == sys::SocketType::Passed;   // nothing that a child could accept from
-        const Next next = accepts_here() || caller_ || passed ? accept_here(socket) : spawn_one(socket, -1);
+        const Next next = accepts_here() || caller_ || passed ? accept_here(socket) : spawn_one(socket);
         if (next == Next::Again) gate_ = admission.gate;
         return next;
     }
@@ -200,31 +200,31 @@ void Handlers::note_refusal_by_child()
 Handlers::Next Handlers::accept_here(const net::SocketPtr& socket)
 {
     if (!caller_) {
-        caller_peer_ = {};
-        caller_ = take_caller(socket, caller_peer_);
-        if (!caller_) return Next::Enough;
-        caller_socket_ = socket;
+        sys::Peer peer;
+        sys::UniqueFd connection = take_caller(socket, peer);
+        if (!connection) return Next::Enough;
+        caller_.reset(new Caller{std::move(connection), socket, peer});
         std::vector<sys::Peer> live;
         for (const auto& [slot, connection] : connections_)
             if (connection.counts) live.push_back(context_.table.at(slot).child.peer);
         const config::Policy& limits = *service_.spec().policy;
         const Time now = context_.loop.now();
-        const Verdict verdict = context_.deny_list->has(caller_peer_, now)
+        const Verdict verdict = context_.deny_list->has(peer, now)
                                     ? Refuse{Reason::Address}
-                                    : admit_peer(limits, caller_peer_, count_same_source(caller_peer_, live), source_rates_, now);
+                                    : admit_peer(limits, peer, count_same_source(peer, live), source_rates_, now);
         if (const auto* refusal = std::get_if<Refuse>(&verdict)) {
-            context_.sockets.refuse(std::move(caller_), read_text(limits.refusal));
-            caller_socket_.reset();
-            count_refusal(refusal->reason, caller_peer_);
+            context_.sockets.refuse(std::move(caller_->connection), read_text(limits.refusal));
+            caller_.reset();
+            count_refusal(refusal->reason, peer);
             return Next::Again;
         }
     }
     const Next next = spawn_one(socket, caller_.get());
-    if (next == Next::Again) caller_.reset(), caller_socket_.reset();  // kept else: he is served as soon as there is a process for him
+    if (next == Next::Again) caller_.reset();  // kept else: he is served as soon as there is a process for him
     return next;
 }
 
-Handlers::Next Handlers::spawn_one(const net::SocketPtr& socket, int connection)
+Handlers::Next Handlers::spawn_one(const net::SocketPtr& socket, const Caller* caller)
 {
     auto plan = plan_for(socket);
     if (!plan) {
@@ -242,8 +242,8 @@ Handlers::Next Handlers::spawn_one(const net::SocketPtr& socket, int connection)
     slot.started_boot = arrival_.time_since_epoch().count();
     slot.started_wall = wall_seconds();
     slot.state.store(static_cast<std::uint32_t>(SlotState::Intent), std::memory_order_release);
-    if (connection >= 0) slot.child.peer = caller_peer_;
-    auto spawned = context_.processes.spawn(*(*plan)->child, slot.child, connection);
+    if (caller != nullptr) slot.child.peer = caller->peer;
+    auto spawned = context_.processes.spawn(*(*plan)->child, slot.child, caller != nullptr ? caller->connection.get() : -1);
     if (!spawned) {
         context_.table.release(*index);
         pause_for_trouble(spawned.error());
@@ -253,7 +253,7 @@ Handlers::Next Handlers::spawn_one(const net::SocketPtr& socket, int connection)
     context_.highest_fd = spawned->pidfd.get();
     context_.pids.add(spawned->pid, *index);
     add(*index, std::move(spawned->pidfd));
-    return judge(*index, connection >= 0);
+    return judge(*index, caller != nullptr);
 }
 
 void Handlers::add(std::uint32_t index, sys::UniqueFd pidfd)
@@ -335,7 +335,7 @@ void Handlers::serve_kept_caller()
 {
     if (!caller_) return;
     context_.loop.soon([this] {  // he is off the queue: nobody else would wake us for him
-        if (caller_ && !paused_for_) on_arrival(net::SocketPtr(caller_socket_));
+        if (caller_ && !paused_for_) on_arrival(net::SocketPtr(caller_->socket));
     });
 }
 
@@ -459,7 +459,6 @@ void Handlers::stop()
     pause_timer_.reset();
     paused_for_.reset();
     caller_.reset();
-    caller_socket_.reset();
     hand_all<Stop>();
 }
 void Handlers::stop_now() { hand_all<StopNow>(); }
@@ -468,7 +467,6 @@ void Handlers::shutdown()
     pause_timer_.reset();
     paused_for_.reset();
     caller_.reset();
-    caller_socket_.reset();
     hand_all<Shutdown>();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -48,10 +49,15 @@ public:
 
 private:
     enum class Next { Again, Enough };
+    struct Caller {
+        sys::UniqueFd connection;
+        net::SocketPtr socket;
+        sys::Peer peer;
+    };
     using Plan = ServiceStreams::ReadyChild;
 
     Next admit_one(const net::SocketPtr& socket);
-    Next spawn_one(const net::SocketPtr& socket, int connection);
+    Next spawn_one(const net::SocketPtr& socket, const Caller* caller = nullptr);
     Next judge(std::uint32_t slot, bool accepted_here);
     bool is_sensor() const;
     Next note_caller(const net::SocketPtr& socket);
@@ -84,9 +90,7 @@ private:
     SourceRates source_rates_;
     HandlerRecord record_;
     Time arrival_{};
-    sys::UniqueFd caller_;            ///< accepted here and not yet served, for want of a process
-    net::SocketPtr caller_socket_;
-    sys::Peer caller_peer_;
+    std::unique_ptr<Caller> caller_;  ///< accepted here and not yet served, for want of a process
     Time accept_here_until_{};        ///< accept = auto: a flood of refusals is dealt with here
     Time refusals_since_{};
     int refusals_ = 0;

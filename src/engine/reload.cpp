@@ -24,6 +24,11 @@ std::vector<sys::AddressRule> with_hosts(const std::vector<sys::AddressRule>& li
     return result;
 }
 
+bool names_hosts(const config::Policy& policy)
+{
+    return std::ranges::any_of(policy.allow, &sys::AddressRule::named) || std::ranges::any_of(policy.deny, &sys::AddressRule::named);
+}
+
 bool is_down(const Service& service) { return is_in_stopped_set(service.supervisor_state()); }
 
 }  // namespace
@@ -113,8 +118,8 @@ HostRules Engine::host_rules() const
     };
     for (const auto& group : groups_)
         for (const auto& service : group->services) {
-            add(service->spec().policy.allow);
-            add(service->spec().policy.deny);
+            add(service->spec().policy->allow);
+            add(service->spec().policy->deny);
         }
     return all;
 }
@@ -123,9 +128,11 @@ void Engine::set_host_rules(const HostRules& rules)
 {
     bool is_other = false;
     for (Service* service : services()) {
+        if (!names_hosts(*service->spec().policy)) continue;
         config::ServiceSpec spec = service->spec();
-        sys::SocketOptions& options = spec.sockets.options;
-        for (auto* list : {&spec.policy.allow, &spec.policy.deny, &options.allow, &options.deny}) *list = with_hosts(*list, rules);
+        config::Policy& policy = spec.policy.change();
+        sys::SocketOptions& options = spec.sockets.options.change();
+        for (auto* list : {&policy.allow, &policy.deny, &options.allow, &options.deny}) *list = with_hosts(*list, rules);
         if (spec == service->spec()) continue;
         Status adjusted;
         for (const net::SocketPtr& socket : service->sockets())

@@ -17,7 +17,7 @@ std::vector<sys::Endpoint> Service::socket_plan(const config::ServiceSpec& spec,
     std::vector<sys::Endpoint> plan;
     const bool per_connection = spec.exec.activation == config::Activation::PerConnection;
     for (const sys::Endpoint& endpoint : spec.sockets.endpoints)
-        for (sys::Endpoint& one : context.socket_table.sockets_of(endpoint, spec.sockets.options_of(endpoint), per_connection))
+        for (sys::Endpoint& one : context.socket_table.sockets_of(endpoint, *spec.sockets.options_of(endpoint), per_connection))
             plan.push_back(std::move(one));
     for (sys::Endpoint& endpoint : plan)
         if (endpoint.type == sys::SocketType::Passed) endpoint.path = tcpmux_folder(context.surroundings) + "/" + endpoint.path;

@@ -246,8 +246,8 @@ TEST_CASE("the kernel keeps the address rules of a program that accepts its call
     REQUIRE(messages(named.mistakes) == Lines{});
     CHECK(first(named).policy.allow.size() == 3);
     CHECK(first(named).policy.allow.at(2).named);
-    CHECK(first(named).policy.deny.size() == 2);
-    CHECK(first(named).sockets.options.deny == first(named).policy.deny);
+    CHECK(first(named).policy->deny.size() == 2);
+    CHECK(first(named).sockets.options->deny == first(named).policy->deny);
     const Loaded unknown = load_text("[program:p]\n" + kRun + "socket=tcp:80\nallow_from=slow.example\n");
     CHECK(messages(unknown.warnings) == Lines{"/etc/x.conf:4: [program:p] allow_from: nobody answers; nobody comes in under this name until it is known"});
     REQUIRE(first(unknown).policy.allow.size() == 1);   // an empty list would let everybody in
@@ -309,9 +309,9 @@ TEST_CASE("inherit_env takes yes, no or names", "[config][load]")
     const Exec exec = first(load_text("[program:p]\n" + kRun +
                                       "inherit_env=PATH, LANG\nenvironment_pass=TZ\nenvironment_file=-a.env,/b.env\n"))
                           .exec;
-    CHECK(exec.inherit_names == Lines{"PATH", "LANG"});
-    CHECK(exec.environment_pass == Lines{"TZ"});
-    CHECK(exec.environment_files == Lines{"-/folder/a.env", "/b.env"});
+    CHECK(exec.sources->inherit_names == Lines{"PATH", "LANG"});
+    CHECK(exec.sources->pass == Lines{"TZ"});
+    CHECK(exec.sources->files == Lines{"-/folder/a.env", "/b.env"});
 }
 
 TEST_CASE("log files have their keywords", "[config][load]")
