@@ -50,6 +50,7 @@ void StartOrder::order(const Line& line, const std::string& unit, Followers& fol
     const bool is_after = line.key == "After";
     const std::string& first = is_after ? other : line.section;
     const std::string& second = is_after ? line.section : other;
+    if (const auto known = followers.find(first); known != followers.end() && known->second.contains(second)) return;   // said before
     if (leads(followers, second, first)) {
         translation.warning(line.place, line.section, line.key,
                             fmt::format("ignored: {} starts {} this program, as lines before this one say", program_of(other), is_after ? "after" : "before"));
