@@ -93,16 +93,16 @@ class Gunicorn(xsvd.TestCase):
             xsvd.until(lambda: answers or failures, "somebody is served")
             first = answers[-1] if answers else None
             daemon.ctl("signal", "HUP", "web", check=True)
-            xsvd.until(lambda: failures or answers[-1][1] != first[1], "HUP: another worker of the same program answers")
-            self.assertEqual((failures, answers[-1][0]), ([], first[0]))
+            xsvd.until(lambda: failures or any(answer[1] != first[1] for answer in answers[-20:]), "HUP: another worker of the same program answers")
+            self.assertEqual((failures, {answer[0] for answer in answers}), ([], {first[0]}))
             daemon.ctl("restart", "web", check=True)
-            xsvd.until(lambda: failures or answers[-1][0] != first[0], "another program answers")
+            xsvd.until(lambda: failures or any(answer[0] != first[0] for answer in answers[-20:]), "another program answers")
         finally:
             enough.set()
             for thread in threads:
                 thread.join()
         self.assertEqual(failures, [])
-        self.assertEqual(daemon.pid_of("web"), answers[-1][0])
+        self.assertIn(daemon.pid_of("web"), {answer[0] for answer in answers})
         for address in addresses:
             self.assertEqual(get(address).split()[0], b"%d" % daemon.pid_of("web"))
 
