@@ -285,94 +285,7 @@ void ProgramBuilder::send_kill(const Directive& directive, const Values& values)
     if (!kills_) note(values.place(), std::string(directive.key), "SIGKILL is sent after a year");
 }
 
-// --- folders and addresses ----------------------------------------------------------------------------------------------
-
-void ProgramBuilder::made_folders(const Directive& directive, const Values& values)
-{
-    const auto words = plain_words(values);
-    if (!words) return;
-    MadeFolders& folders = folders_[std::string(directive.word)];
-    folders.place = values.place();
-    folders.key = directive.key;
-    if (directive.word == "RUNTIME") folders.preserved = false;
-    for (const std::string& word : *words) {
-        const bool good = !word.empty() && !word.starts_with('/') && ("/" + word + "/").find("/../") == std::string::npos && word.find(':') == std::string::npos;
-        if (good) folders.names.push_back(word);
-        else mistake(values.place(), std::string(directive.key), fmt::format("expected a relative path without '..' and ':', got '{}'", text::escape_control(word)));
-    }
-}
-
-void ProgramBuilder::folder_mode(const Directive& directive, const Values& values)
-{
-    const auto known = folders_.find(directive.word);
-    if (known == folders_.end()) return;
-    const std::string& mode = values.last().value;
-    const bool good = !mode.empty() && mode.size() <= 5 && mode.find_first_not_of("01234567") == std::string::npos;
-    if (good) known->second.mode = mode;
-    else mistake(values.place(), std::string(directive.key), fmt::format("expected an octal number such as 0755, got '{}'", mode));
-}
-
-void ProgramBuilder::preserve_folders(const Directive&, const Values& values)
-{
-    if (const auto known = folders_.find("RUNTIME"); known != folders_.end())
-        known->second.preserved = values.last().value == "restart" || parse_flag(values.last().value).value_or(false);
-}
-
-void ProgramBuilder::addresses(const Directive& directive, const Values& values)
-{
-    static const std::map<std::string, std::string, std::less<>> kNames = {{"any", "0.0.0.0/0 ::/0"},
-                                                                          {"localhost", "127.0.0.0/8 ::1/128"},
-                                                                          {"link-local", "169.254.0.0/16 fe80::/64"},
-                                                                          {"multicast", "224.0.0.0/4 ff00::/8"}};
-    const auto words = plain_words(values);
-    if (!words) return;
-    auto& list = addresses_[std::string(directive.word)];
-    for (const std::string& word : *words) {
-        const auto name = kNames.find(word);
-        const std::string prefixes = name == kNames.end() ? word : name->second;
-        for (const std::string& prefix : text::words(prefixes)) {
-            if (sys::parse_address_rule(prefix)) list.push_back(prefix);
-            else mistake(values.place(), std::string(directive.key), fmt::format("expected addresses, prefixes, any, localhost, link-local or multicast, got '{}'", text::escape_control(word)));
-        }
-    }
-    addresses_place_ = values.place();
-}
-
 // ---------------------------------------------------------------------------------------------------------------------
-
-void ProgramBuilder::finish_folders()
-{
-    static const std::map<std::string, std::pair<char, std::string>, std::less<>> kParents = {
-        {"RUNTIME", {'t', "RUNTIME_DIRECTORY"}}, {"STATE", {'S', "STATE_DIRECTORY"}}, {"CACHE", {'C', "CACHE_DIRECTORY"}}, {"LOGS", {'L', "LOGS_DIRECTORY"}}, {"CONFIGURATION", {'E', "CONFIGURATION_DIRECTORY"}}};
-    std::vector<Command> makers;
-    for (const auto& [kind, folders] : folders_) {
-        const auto& [letter, variable] = kParents.at(kind);
-        const auto parent = specifiers_->expand(std::string{'%', letter});
-        std::vector<std::string> paths;
-        for (const std::string& name : folders.names) {
-            const std::string path = parent.value_or("/run") + "/" + name;
-            paths.push_back(path);
-            Command make;
-            make.privileged = make.literal = true;
-            make.place = folders.place;
-            make.key = folders.key;
-            make.words = {"/usr/bin/install", "-d", "-m", folders.mode};
-            if (kind != "CONFIGURATION" && !user_.empty()) make.words.insert(make.words.end(), {"-o", user_});
-            if (kind != "CONFIGURATION" && !group_.empty()) make.words.insert(make.words.end(), {"-g", group_});
-            make.words.push_back(path);
-            makers.push_back(make);
-            if (folders.preserved || serves_one_caller()) continue;
-            Command remove;
-            remove.privileged = remove.literal = remove.may_fail = true;
-            remove.place = folders.place;
-            remove.words = {"/bin/rm", "-rf", "--", path};
-            commands_["stop_post"].push_back(remove);
-        }
-        if (!paths.empty()) environment_.emplace_back(variable, text::join(paths, ":"));
-    }
-    auto& pre = commands_["start_pre"];
-    pre.insert(pre.begin(), makers.begin(), makers.end());
-}
 
 void ProgramBuilder::finish_identity()
 {
@@ -484,20 +397,6 @@ void ProgramBuilder::finish_stops()
     if (type_ != "oneshot") codes.insert(codes.end(), {"HUP", "INT", "TERM", "PIPE"});
     codes.insert(codes.end(), clean_exits_.begin(), clean_exits_.end());
     section_.set("exitcodes", text::join(codes, ","));
-}
-
-void ProgramBuilder::finish_addresses()
-{
-    const auto& allow = addresses_["allow_from"];
-    const auto& deny = addresses_["deny_from"];
-    if (deny.empty()) return;   // with nothing denied everybody may
-    const bool reachable = std::any_of(parts_.begin(), parts_.end(), [](const SocketPart& part) {
-        return std::any_of(part.endpoints.begin(), part.endpoints.end(), [](const auto& e) { return e.second.starts_with("tcp") || e.second.starts_with("udp"); });
-    });
-    warn(addresses_place_, "IPAddressDeny", reachable ? "applied to callers only, not to what the program sends and receives" : "ignored: it limits the program's own traffic");
-    if (!reachable) return;
-    section_.set("deny_from", text::join(deny, ", "), addresses_place_);
-    if (!allow.empty()) section_.set("allow_from", text::join(allow, ", "), addresses_place_);
 }
 
 }  // namespace xsv::config::systemd

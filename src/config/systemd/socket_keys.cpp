@@ -224,6 +224,26 @@ void ProgramBuilder::limit_rate(const Directive& directive, const Values& values
         note(values.place(), std::string(directive.key), "callers beyond it wait in the queue; the socket never fails for good");
 }
 
+void ProgramBuilder::addresses(const Directive& directive, const Values& values)
+{
+    static const std::map<std::string, std::string, std::less<>> kNames = {{"any", "0.0.0.0/0 ::/0"},
+                                                                          {"localhost", "127.0.0.0/8 ::1/128"},
+                                                                          {"link-local", "169.254.0.0/16 fe80::/64"},
+                                                                          {"multicast", "224.0.0.0/4 ff00::/8"}};
+    const auto words = plain_words(values);
+    if (!words) return;
+    auto& list = addresses_[std::string(directive.word)];
+    for (const std::string& word : *words) {
+        const auto name = kNames.find(word);
+        const std::string prefixes = name == kNames.end() ? word : name->second;
+        for (const std::string& prefix : text::words(prefixes)) {
+            if (sys::parse_address_rule(prefix)) list.push_back(prefix);
+            else mistake(values.place(), std::string(directive.key), fmt::format("expected addresses, prefixes, any, localhost, link-local or multicast, got '{}'", text::escape_control(word)));
+        }
+    }
+    addresses_place_ = values.place();
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 
 void ProgramBuilder::finish_sockets()
@@ -256,6 +276,20 @@ void ProgramBuilder::finish_sockets()
     if (limited && (!polls || static_cast<double>(triggers) / static_cast<double>(trigger_time) < static_cast<double>(count) / static_cast<double>(time)))
         count = triggers, time = trigger_time;
     if (polls || limited) section_.set("max_rate", fmt::format("{}/{}", count, time % 1000 == 0 ? fmt::format("{}s", time / 1000) : fmt::format("{}ms", time)), rate_place_.file.empty() ? place : rate_place_);
+}
+
+void ProgramBuilder::finish_addresses()
+{
+    const auto& allow = addresses_["allow_from"];
+    const auto& deny = addresses_["deny_from"];
+    if (deny.empty()) return;   // with nothing denied everybody may
+    const bool reachable = std::any_of(parts_.begin(), parts_.end(), [](const SocketPart& part) {
+        return std::any_of(part.endpoints.begin(), part.endpoints.end(), [](const auto& e) { return e.second.starts_with("tcp") || e.second.starts_with("udp"); });
+    });
+    warn(addresses_place_, "IPAddressDeny", reachable ? "applied to callers only, not to what the program sends and receives" : "ignored: it limits the program's own traffic");
+    if (!reachable) return;
+    section_.set("deny_from", text::join(deny, ", "), addresses_place_);
+    if (!allow.empty()) section_.set("allow_from", text::join(allow, ", "), addresses_place_);
 }
 
 /// Where the units of one service agree, the program's own keys say it; else the words go to each socket by its name.
