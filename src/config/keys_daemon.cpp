@@ -124,10 +124,15 @@ Status set_url(ClientSpec& client, const std::string& text, const Setting& setti
 }
 
 constexpr Directive<ClientSpec> kClientKeys[] = {
-    {"serverurl", set_url, "http://HOST:PORT or unix://PATH", "the daemon of this configuration",
+    {"serverurl", set_url, "http://HOST:PORT, https://HOST:PORT or unix://PATH", "the daemon of this configuration",
      "where the daemon listens"},
     {"username", set<&ClientSpec::username>, "text", "", "name to log in with"},
     {"password", set<&ClientSpec::password>, "text", "", "password to log in with"},
+    {"ca_certificate", set_path<&ClientSpec::ca_certificate>, "a PEM file", "the system's authorities",
+     "with https: whose certificates are believed"},
+    {"certificate", set_path<&ClientSpec::certificate>, "a PEM file", "", "with https: the client's own certificate"},
+    {"certificate_key", set_path<&ClientSpec::certificate_key>, "a PEM file", "the certificate's file",
+     "the key of that certificate"},
     {"prompt", set<&ClientSpec::prompt>, "text", "supervisor", "prompt of the interactive client"},
     {"history_file", set_path<&ClientSpec::history_file>, "a path", "",
      "where the interactive client keeps its history"},

@@ -47,6 +47,7 @@ std::vector<std::string> default_config_places(const std::string& program_path);
 struct ClientSpec {
     std::string serverurl;             ///< empty: the default of the instance
     std::string username, password, prompt = "supervisor", history_file;
+    std::string ca_certificate, certificate, certificate_key;   ///< of https; absolute paths
     bool has_section = false;
 };
 Result<ClientSpec> load_client(const std::string& file);

@@ -11,6 +11,7 @@
 #include <nettle/sha1.h>
 #include <sys/random.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "wire/base64.h"
 
@@ -21,6 +22,7 @@ namespace {
 constexpr std::size_t kMaxPart = 1024;  ///< of a user name, of a password
 constexpr std::size_t kMaxKnown = 64;
 constexpr std::size_t kMaxSources = 4096;
+constexpr Duration kSlowHash = std::chrono::milliseconds(500);
 constexpr Duration kKnownTime = std::chrono::seconds(60);
 constexpr Duration kForgetTime = std::chrono::minutes(10);
 constexpr std::string_view kSha = "{SHA}";
@@ -103,8 +105,15 @@ bool Passwords::matches_hash(const std::string& stored, const std::string& passw
     const KeyedDigest::Digest key = digest_.of(stored + '\0' + password);
     if (const auto known = known_.find(key); known != known_.end() && now < known->second) return true;
     const auto work = std::make_unique<crypt_data>();
+    const Time begun = BootClock::now();
     const char* hashed = ::crypt_r(password.c_str(), stored.c_str(), work.get());
-    if (!hashed || hashed[0] == '*' || !digest_.is_same(hashed, stored)) return false;
+    if (!hashed || hashed[0] == '*') {
+        log::error("the stored hash of a password cannot be used, nobody gets in with it: {}", errno_text(errno));
+        return false;
+    }
+    if (const Duration taken = BootClock::now() - begun; taken > kSlowHash)
+        log::warn("the hash of a password took {} ms, in which nobody is answered: choose one of lower cost", taken / std::chrono::milliseconds(1));
+    if (!digest_.is_same(hashed, stored)) return false;
     std::erase_if(known_, [&](const auto& entry) { return entry.second <= now; });
     if (known_.size() < kMaxKnown) known_[key] = now + kKnownTime;
     return true;

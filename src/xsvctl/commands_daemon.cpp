@@ -51,7 +51,7 @@ Outcome commands::open(Session& session, const std::string& arguments)
 {
     const std::string url(text::trim(arguments));
     const std::string scheme = text::lower(url.substr(0, url.find(':')));
-    if (!looks_like_url(url) || (scheme != "unix" && scheme != "http")) {
+    if (!looks_like_url(url) || (scheme != "unix" && scheme != "http" && scheme != "https")) {
         session.error("ERROR: url must be http:// or unix://");
         return {};
     }

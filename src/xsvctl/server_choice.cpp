@@ -41,7 +41,8 @@ std::string url_of(const config::ServerSpec& spec)
     if (spec.kind == config::ServerSpec::Kind::Unix) return "unix://" + spec.path;
     const std::string host = spec.host.empty() || spec.host == "0.0.0.0" || spec.host == "*" ? "127.0.0.1" : spec.host;
     const bool is_v6 = host.find(':') != std::string::npos && !host.starts_with('[');
-    return is_v6 ? fmt::format("http://[{}]:{}", host, spec.port) : fmt::format("http://{}:{}", host, spec.port);
+    const std::string scheme = spec.certificate.empty() ? "http" : "https";
+    return fmt::format("{}://{}:{}", scheme, is_v6 ? "[" + host + "]" : host, spec.port);
 }
 
 // The daemon listens in its run-time folder only when its file has no server section, so a living socket there saves
@@ -102,6 +103,9 @@ Status read_client_section(Choice& choice, const Options& options)
     if (choice.server.url.empty()) choice.server.url = client->serverurl;
     if (!choice.server.username && !client->username.empty()) choice.server.username = client->username;
     if (!choice.server.password && !client->password.empty()) choice.server.password = client->password;
+    choice.server.ca_certificate = client->ca_certificate;
+    choice.server.certificate = client->certificate;
+    choice.server.certificate_key = client->certificate_key;
     return {};
 }
 

@@ -27,6 +27,7 @@ using Headers = std::unique_ptr<curl_slist, ListFree>;
 
 constexpr std::string_view kUnix = "unix://";
 constexpr std::string_view kHttp = "http://";
+constexpr std::string_view kHttps = "https://";
 
 std::size_t collect(char* data, std::size_t, std::size_t size, void* target)
 {
@@ -55,7 +56,7 @@ std::string reason_of(std::string_view status_line)
 // Only host and port of the address count, as with Supervisor's client.
 std::string host_of(std::string_view url)
 {
-    auto host = url.substr(kHttp.size());
+    auto host = url.substr(url.find("://") + 3);
     host = host.substr(0, host.find_first_of("/?#"));
     if (const auto at = host.rfind('@'); at != std::string_view::npos) host = host.substr(at + 1);
     return std::string(host);
@@ -79,11 +80,21 @@ std::string encode_path(std::string_view path)
     return out;
 }
 
+void use_certificates(CURL* easy, const Server& server)
+{
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+    if (!server.ca_certificate.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, server.ca_certificate.c_str());
+    if (server.certificate.empty()) return;
+    const std::string& key = server.certificate_key.empty() ? server.certificate : server.certificate_key;
+    curl_easy_setopt(easy, CURLOPT_SSLCERT, server.certificate.c_str());
+    curl_easy_setopt(easy, CURLOPT_SSLKEY, key.c_str());
+}
+
 std::optional<CallError> point_at(CURL* easy, const Server& server, std::string_view path)
 {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");  // or $http_proxy gets our local requests
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 3000L);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "xsvctl/" XSV_VERSION);
@@ -99,6 +110,10 @@ std::optional<CallError> point_at(CURL* easy, const Server& server, std::string_
     } else if (server.url.starts_with(kHttp)) {
         curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, nullptr);
         base = "http://" + host_of(server.url);
+    } else if (server.url.starts_with(kHttps)) {
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, nullptr);
+        base = "https://" + host_of(server.url);
+        use_certificates(easy, server);
     } else {
         return CallError{CallError::Kind::Value, 0, "Unknown protocol for serverurl " + server.url};
     }

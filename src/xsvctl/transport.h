@@ -15,8 +15,9 @@ namespace xsv::xsvctl {
 
 /// Whom to talk to.
 struct Server {
-    std::string url;  ///< http://host[:port] or unix://path, as the user wrote it
+    std::string url;  ///< http://host[:port], https://host[:port] or unix://path, as the user wrote it
     std::optional<std::string> username, password;
+    std::string ca_certificate{}, certificate{}, certificate_key{};  ///< files, of https; empty: the system's, none
 };
 
 /// Why a call gave no value.

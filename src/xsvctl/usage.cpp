@@ -33,7 +33,7 @@ Usage: {} [options] [command [arguments]]
 
 Options:
 -c/--configuration FILE   configuration file of the daemon (searched for if not given)
--s/--serverurl URL        http://HOST:PORT or unix:///PATH (default: from the configuration file)
+-s/--serverurl URL        http://HOST:PORT, https://HOST:PORT or unix:///PATH (default: from the configuration file)
 -u/--username NAME        user name for the server
 -p/--password PASSWORD    password for the server
 -i/--interactive          ask before reload --restart-all and shutdown

@@ -102,6 +102,21 @@ class Tls(xsvd.TestCase):
             with self.assertRaises((OSError, http.client.HTTPException)):
                 self.ask(self.context(client=client))
 
+    def test_the_client_speaks_it_too(self):
+        self.start(keys=f"client_certificates = {self.certificates}/clients.pem")
+        folder = self.folder()
+
+        def ctl(*keys):
+            lines = "\n".join(f"{key} = {self.certificates}/{name}" for key, name in keys)
+            (folder / "x.conf").write_text(f"[supervisorctl]\nserverurl = https://localhost:{self.port}\nusername = admin\npassword = secret\n{lines}\n")
+            return subprocess.run([xsvd.XSVCTL, "-c", folder / "x.conf", "status", "sleeper"], capture_output=True, text=True, check=False)
+        own = [("certificate", "client.pem"), ("certificate_key", "client.key")]
+        self.assertIn("RUNNING", ctl(("ca_certificate", "server.pem"), *own).stdout)
+        for keys in ([("ca_certificate", "other.pem"), *own], own, [("ca_certificate", "server.pem")]):
+            done = ctl(*keys)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertNotIn("RUNNING", done.stdout)
+
     def test_a_reload_takes_what_is_new_and_keeps_what_is_good(self):
         self.port = xsvd.free_port()
         plain = f"[inet_http_server]\nport = 127.0.0.1:{self.port}\nusername = admin\npassword = secret\n" + SLEEPER
