@@ -74,7 +74,7 @@ const char* demand_clients_of(SSL_CTX* context, std::string_view text)
 
 void* make_context(std::string_view certificates, std::string_view key, std::string_view authorities, char* error, std::size_t room)
 {
-    const Context context(::SSL_CTX_new(::TLS_server_method()));
+    Context context(::SSL_CTX_new(::TLS_server_method()));
     const char* failed = "no memory";
     if (context) {
         ::SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
@@ -89,8 +89,7 @@ void* make_context(std::string_view certificates, std::string_view key, std::str
         std::strncpy(error, failed, room - 1);
         return nullptr;
     }
-    ::SSL_CTX_up_ref(context.get());
-    return context.get();
+    return context.release();
 }
 
 void free_context(void* context)
