@@ -17,6 +17,7 @@ using namespace ways;
 
 // SIGKILL is repeated because a process may be out of reach for a while; stop_time = 0 must not make that a tight loop.
 constexpr Duration kShortestRepeat = 1s;
+constexpr Duration kLeastService = 1s;   // of a program on demand, whatever startsecs says
 
 Step on(const Policy& p, const Running& s, const Exited& e);
 
@@ -76,7 +77,8 @@ Step on(const Policy& p, const Starting& s, const TimerFired& e)
     }
     const Time up = s.since + start_timer(p);
     if (e.now < up) return {s, {SetTimer{up - e.now, false}}};
-    return come_up(p, e.now, {s.pid, s.since}, {note(Note::Kind::EnteredRunning, s.pid)});
+    return come_up(p, e.now, {.pid = s.pid, .since = s.since, .failures = is_on_demand(p) ? s.failures : 0},
+                   {note(Note::Kind::EnteredRunning, s.pid)});
 }
 Step on(const Policy& p, const Starting& s, const BecameReady& e)
 {
@@ -106,7 +108,7 @@ Step on(const Policy& p, const Starting& s, const Exited& e)
     Actions actions = after_exit(p);
     actions.push_back(ClearTimer{});
     if (p.ready == config::ReadyWhen::Exit) return job_ended(p, s, e, std::move(actions));
-    const bool was_up = !is_told(p) && e.now - s.since >= p.start_time;
+    const bool was_up = !is_told(p) && e.now - s.since >= std::max(p.start_time, is_on_demand(p) ? kLeastService : 0s);
     if (was_up || was_useful(p, e)) {
         actions.push_back(Passed{Running{s.pid, s.since}});
         return ended(p, s.pid, e, {}, std::move(actions));
@@ -118,8 +120,9 @@ Step on(const Policy& p, const Running& s, const Exited& e)
 {
     Actions actions = after_exit(p);
     if (s.until != Time{}) actions.push_back(ClearTimer{});
-    // Whoever calls itself ready and dies at once must not keep us busy with starting it.
-    const bool young = is_told(p) && e.now - s.since < p.start_time && !was_useful(p, e);
+    // Whoever calls itself ready and dies at once must not keep us busy with starting it; nor who leaves his caller waiting (N8).
+    const Duration least = is_told(p) ? p.start_time : is_on_demand(p) ? kLeastService : 0s;
+    const bool young = e.now - s.since < least && !was_useful(p, e);
     return ended(p, s.pid, e, young ? std::optional(s.failures) : std::nullopt, std::move(actions));
 }
 Step on(const Policy& p, const Running& s, const TimerFired& e)

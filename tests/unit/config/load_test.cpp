@@ -244,14 +244,14 @@ TEST_CASE("the kernel keeps the address rules of a program that accepts its call
     // A name stands for all its addresses.
     const Loaded named = load_text("[program:p]\n" + kRun + "socket=tcp:80\nallow_from=10.0.0.0/8, web.example\ndeny_from=web.example web.example\n");
     REQUIRE(messages(named.mistakes) == Lines{});
-    CHECK(first(named).policy.allow.size() == 3);
-    CHECK(first(named).policy.allow.at(2).named);
+    CHECK(first(named).policy->allow.size() == 3);
+    CHECK(first(named).policy->allow.at(2).named);
     CHECK(first(named).policy->deny.size() == 2);
     CHECK(first(named).sockets.options->deny == first(named).policy->deny);
     const Loaded unknown = load_text("[program:p]\n" + kRun + "socket=tcp:80\nallow_from=slow.example\n");
     CHECK(messages(unknown.warnings) == Lines{"/etc/x.conf:4: [program:p] allow_from: nobody answers; nobody comes in under this name until it is known"});
-    REQUIRE(first(unknown).policy.allow.size() == 1);   // an empty list would let everybody in
-    CHECK(sys::is_unknown_host(first(unknown).policy.allow[0]));
+    REQUIRE(first(unknown).policy->allow.size() == 1);   // an empty list would let everybody in
+    CHECK(sys::is_unknown_host(first(unknown).policy->allow[0]));
     CHECK(messages(load_text("[program:p]\n" + kRun + "socket=tcp:80\ndeny_from=slow.example\n").mistakes).size() == 1);
     CHECK(messages(load_text("[program:p]\n" + kRun + "socket=tcp:80\ndeny_from=no.example\n").mistakes) ==
           Lines{"/etc/x.conf:4: [program:p] deny_from: the host name 'no.example' has no address (expected addresses, prefixes, ranges, names of hosts, uid: or "
@@ -305,7 +305,7 @@ TEST_CASE("RPC programs may ask for any free port", "[config][load][rpc]")
 
 TEST_CASE("inherit_env takes yes, no or names", "[config][load]")
 {
-    CHECK_FALSE(first(load_text("[program:p]\n" + kRun + "inherit_env=no\n")).exec.inherit_env);
+    CHECK_FALSE(first(load_text("[program:p]\n" + kRun + "inherit_env=no\n")).exec.sources->inherit);
     const Exec exec = first(load_text("[program:p]\n" + kRun +
                                       "inherit_env=PATH, LANG\nenvironment_pass=TZ\nenvironment_file=-a.env,/b.env\n"))
                           .exec;

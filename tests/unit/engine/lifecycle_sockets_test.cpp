@@ -173,6 +173,29 @@ TEST_CASE("an on-demand program that dies at once is tried again at once, then a
                     });
 }
 
+TEST_CASE("startsecs 0 does not let a program on demand spin that leaves its caller waiting", "[engine][lifecycle]")   // N8
+{
+    Policy p = with_sockets(Activation::OnDemand);
+    p.start_time = 0s;
+    std::vector<Duration> waits;
+    State state = Listening{};
+    Time now = kNow;
+    for (int i = 0; i < 5; ++i) {
+        state = step(p, step(p, state, Demand{}).state, Spawned{now, 7}).state;
+        state = step(p, state, TimerFired{now}).state;
+        REQUIRE(std::holds_alternative<Running>(state));
+        state = step(p, state, Exited{.now = now, .status = kGood}).state;
+        const auto* backoff = std::get_if<Backoff>(&state);
+        waits.push_back(backoff != nullptr ? backoff->until - now : 0s);
+        if (backoff != nullptr) now = backoff->until, state = step(p, state, TimerFired{now}).state;
+        REQUIRE(std::holds_alternative<Listening>(state));
+    }
+    CHECK(waits == std::vector<Duration>{0s, 1s, 2s, 4s, 8s});
+    state = Running{.pid = 7, .since = now, .failures = 5};
+    CHECK(std::holds_alternative<Listening>(step(p, state, Exited{.now = now + 1s, .status = kGood}).state));
+    CHECK(std::holds_alternative<Listening>(step(p, state, Exited{.now = now, .status = kGood, .progress = true}).state));
+}
+
 TEST_CASE("an idle program is stopped, and a caller that comes meanwhile starts it again", "[engine][lifecycle]")
 {
     const Policy p = with_sockets(Activation::OnDemand);
