@@ -206,6 +206,15 @@ std::optional<WebLink::Standing> WebLink::standing_of(const Value& message) cons
     return Standing{text::escape_control((user.empty() ? "somebody" : user) + " at " + message.text("peer")), servers_[index].spec.role};
 }
 
+/// A web process that serves unix servers and shows nobody is one that an upgrade has left. The next one is ours.
+void WebLink::retire_former_version(const Value& message)
+{
+    const auto index = static_cast<std::uint64_t>(message.number("server", -1));
+    if (message.find("connection") != nullptr || index >= servers_.size() || servers_[index].spec.kind != config::ServerSpec::Kind::Unix) return;
+    log::info("the web process is of a former version; another one takes over");
+    helper_->send(Value::Struct{{"type", "shutdown"}});
+}
+
 void WebLink::refuse(std::int64_t id, std::string_view text)
 {
     helper_->send(Value::Struct{{"type", "fault"}, {"id", id}, {"code", static_cast<int>(FaultCode::Failed)}, {"text", text}});
@@ -216,7 +225,10 @@ void WebLink::call(const Value& message)
     const Value* params = message.find("params");
     const std::int64_t id = message.number("id");
     auto standing = standing_of(message);
-    if (!standing) return refuse(id, "FAILED: nobody we know calls");
+    if (!standing) {
+        refuse(id, "FAILED: nobody we know calls");
+        return retire_former_version(message);
+    }
     Request request{message.text("method"), params != nullptr && params->array() != nullptr ? *params->array() : Value::Array{},
                     std::move(standing->text), standing->role};
     // Pages call methods silently, as Supervisor's do.

@@ -53,6 +53,7 @@ private:
     void forget_those_who_left();
     const config::ServerSpec* server_at(const std::string& address) const;
     std::optional<Standing> standing_of(const wire::Value& message) const;
+    void retire_former_version(const wire::Value& message);
     void refuse(std::int64_t id, std::string_view text);
     void call(const wire::Value& message);
     void follow(const wire::Value& message);

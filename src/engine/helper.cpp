@@ -88,14 +88,14 @@ void Helper::spawn()
     retry();
 }
 
-/// Who reads what strangers wrote has no secrets of ours to lose: of our environment it gets the time zone, and what a
-/// sanitizer's run-time library reads.
+/// Who reads what strangers wrote has no secrets of ours to lose: of our environment it gets the time zone, and what the
+/// loader and a sanitizer's run-time library read.
 std::vector<std::string> Helper::environment() const
 {
     std::vector<std::string> variables;
     const bool is_confined = !settings_.empty_root.empty();
     for (const auto& [name, value] : context_.surroundings.inherited)
-        if (!is_confined || name == "TZ" || name.ends_with("SAN_OPTIONS")) variables.push_back(name + "=" + value);
+        if (!is_confined || name == "TZ" || name == "LD_LIBRARY_PATH" || name.ends_with("SAN_OPTIONS")) variables.push_back(name + "=" + value);
     if (is_confined && settings_.user)
         variables.push_back(fmt::format("{}={}:{}", wire::kIdentityVariable, settings_.user->uid, settings_.user->gid));
     if (settings_.variables)

@@ -81,12 +81,14 @@ private:
     {
         const auto message = wire::decode(bytes);
         const std::string type = message ? message->text("type") : "";
-        if (type == "shutdown") loop_.stop();
+        if (type == "shutdown" && has_ended_) loop_.stop();
         if (type == "server") server_ = std::move(fd);
         if (type == "ready") begin();
         if (type == "reply") answered_.push_back(message->number("id"));
         if (type == "follow" && message->number("status") == 200) answered_.push_back(message->number("id"));
-        if (type == "fault" && message->number("id") == kLast) tell(fmt::format("calls answered: {}; end", fmt::join(answered_, " ")));
+        if (type != "fault" || message->number("id") != kLast) return;
+        tell(fmt::format("calls answered: {}; end", fmt::join(answered_, " ")));
+        has_ended_ = true;
     }
 
     void begin()
@@ -138,6 +140,7 @@ private:
 
     static constexpr std::int64_t kFirst = 100, kLast = 1000;
     std::vector<std::int64_t> answered_;
+    bool has_ended_ = false;
     event::Loop& loop_;
     event::Channel channel_;
     sys::UniqueFd server_;
