@@ -85,7 +85,8 @@ void Daemon::wire_together()
         if (is_socket) socket_table_->inherit(at->first, std::move(at->second));
         // "received 0 web"; without a name they are called as systemd's library calls them.
         const std::string name = is_received ? at->first.substr(at->first.find(' ', 9) + 1) : "";
-        if (is_received) socket_table_->receive(name.empty() ? "unknown" : name, std::move(at->second));
+        if (net::is_stored_name(name)) socket_table_->restore(name, at->first, std::move(at->second));
+        else if (is_received) socket_table_->receive(name.empty() ? "unknown" : name, std::move(at->second));
         at = is_socket || is_received ? inherited_.rest().erase(at) : std::next(at);
     }
     context_.reset(new engine::Context{*loop_, *processes_, *sockets_, *socket_table_, guardian_, *table_, scribe_link_, inherited_, pids_, {}, {}});

@@ -70,7 +70,7 @@ int main(int argc, char** argv)
     reset_oom_score();
     ::fcntl(wire::kGuardianFd, F_SETFD, FD_CLOEXEC);
     const bool as_supervisord = name == "supervisord";
-    engine::GuardianLink guardian{sys::UniqueFd(wire::kGuardianFd)};
+    engine::GuardianLink guardian{sys::UniqueFd(wire::kGuardianFd), sys::ServiceManager::from_environment(::getppid())};
     daemon::Daemon daemon(std::move(*options), program, as_supervisord, guardian);
     auto inheritance = guardian.receive([&](auto& so_far, const engine::ChildExit& exit) { daemon.record_unread(so_far, exit); });
     if (!inheritance) leave(daemon::usage_error(program, inheritance.error().message));

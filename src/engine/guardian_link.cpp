@@ -137,11 +137,16 @@ void GuardianLink::hold(const std::string& key, net::Held kind, int fd)
     packet.kind = static_cast<std::uint32_t>(kind);
     remember(packet.key, packet.kind, fd);
     send(packet, fd);
+    if (kind == net::Held::Listener) manager_.store(net::stored_name(key), fd);
 }
 
 void GuardianLink::drop(const std::string& key)
 {
-    held_.erase(key);
+    const auto known = held_.find(key);
+    if (known != held_.end() && known->second.kind == static_cast<std::uint32_t>(net::Held::Listener)) manager_.forget(net::stored_name(key));
+    const std::string last_word = key.substr(key.rfind(' ') + 1);
+    if (key.starts_with("received ") && net::is_stored_name(last_word)) manager_.forget(last_word);
+    if (known != held_.end()) held_.erase(known);
     send(packet_of(GuardianMessage::Drop, key));
 }
 

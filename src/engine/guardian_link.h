@@ -9,6 +9,7 @@
 #include "event/loop.h"
 #include "net/keeper.h"
 #include "sys/fd.h"
+#include "sys/service_manager.h"
 #include "wire/guardian.h"
 
 namespace xsv::engine {
@@ -30,7 +31,8 @@ public:
     using OnExit = std::function<void(const ChildExit&)>;
     using OnSignal = std::function<void(int signal)>;
 
-    explicit GuardianLink(sys::UniqueFd socket) : socket_(std::move(socket)) {}
+    /// Listening sockets are also given to `manager`.
+    explicit GuardianLink(sys::UniqueFd socket, sys::ServiceManager manager = {}) : socket_(std::move(socket)), manager_(std::move(manager)) {}
 
     /// What a start brings, read before anything else: descriptors, and exits and signals a dead engine left unread.
     struct Inheritance {
@@ -81,6 +83,7 @@ private:
     void remember(const std::string& key, std::uint32_t kind, int fd);
 
     sys::UniqueFd socket_;
+    sys::ServiceManager manager_;
     std::map<std::string, Known> held_;
     sys::UniqueFd executable_;   ///< the guardian's, whatever stands in its place by now
     pid_t guardian_ = 0;

@@ -34,6 +34,31 @@ void SocketTable::receive(std::string name, sys::UniqueFd fd)
     received_.push_back({std::move(name), std::move(fd)});
 }
 
+void SocketTable::restore(const std::string& name, std::string key, sys::UniqueFd fd)
+{
+    stored_.insert_or_assign(name, Received{std::move(key), std::move(fd)});
+}
+
+sys::UniqueFd SocketTable::take_inherited(const std::string& key, const sys::Endpoint& endpoint)
+{
+    auto inherited = inherited_.extract(key);
+    if (inherited.empty()) return {};
+    if (sockets_.is_bound_to(inherited.mapped().get(), endpoint)) return std::move(inherited.mapped());
+    log::warn("a descriptor kept as '{}' is not bound there; opening it anew", key);
+    return {};
+}
+
+sys::UniqueFd SocketTable::take_stored(const std::string& key, const sys::Endpoint& endpoint)
+{
+    auto stored = stored_.extract(stored_name(key));
+    if (stored.empty()) return {};
+    keeper_.drop(stored.mapped().name);
+    if (!sockets_.is_bound_to(stored.mapped().fd.get(), endpoint)) return {};
+    log::info("Taking socket {} from the service manager's store", url(endpoint));
+    keeper_.hold(key, Held::Listener, stored.mapped().fd.get());
+    return std::move(stored.mapped().fd);
+}
+
 const SocketTable::Received* SocketTable::received(const sys::Endpoint& endpoint) const
 {
     const bool by_name = endpoint.family == sys::Family::Inherited;
@@ -70,11 +95,8 @@ Result<SocketPtr> SocketTable::take_hold(const sys::Endpoint& endpoint, const Sh
         }
     }
     if (const Received* known = received(endpoint)) return adopt(*known, endpoint, options);
-    sys::UniqueFd fd;
-    if (auto inherited = inherited_.extract(key); !inherited.empty()) {
-        if (sockets_.is_bound_to(inherited.mapped().get(), endpoint)) fd = std::move(inherited.mapped());
-        else log::warn("a descriptor kept as '{}' is not bound there; opening it anew", key);
-    }
+    sys::UniqueFd fd = take_inherited(key, endpoint);
+    if (!fd) fd = take_stored(key, endpoint);
     const bool is_new = !fd;
     if (is_new) {
         auto opened = sockets_.listen(endpoint, *options);
@@ -110,7 +132,7 @@ bool SocketTable::is_held(const sys::Endpoint& endpoint) const
 {
     const std::string key = key_of(endpoint);
     const auto known = held_.find(key);
-    return inherited_.contains(key) || received(endpoint) != nullptr || (known != held_.end() && !known->second.expired());
+    return inherited_.contains(key) || stored_.contains(stored_name(key)) || received(endpoint) != nullptr || (known != held_.end() && !known->second.expired());
 }
 
 void SocketTable::release(HeldSocket* socket)
@@ -128,6 +150,8 @@ void SocketTable::drop_unclaimed()
 {
     for (auto& [key, fd] : inherited_) keeper_.drop(key);
     inherited_.clear();
+    for (auto& [name, stored] : stored_) keeper_.drop(stored.name);
+    stored_.clear();
 }
 
 std::vector<sys::Endpoint> SocketTable::sockets_of(const sys::Endpoint& endpoint, const sys::SocketOptions& options, bool per_connection) const

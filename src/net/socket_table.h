@@ -36,6 +36,9 @@ public:
     /// A socket that our parent passed on. It serves "inherited:NAME" and every endpoint of its address, and stays open as
     /// long as the daemon runs: only the parent could open it again.
     void receive(std::string name, sys::UniqueFd fd);
+    /// A socket of a former life of ours, which our parent has stored: whoever takes hold of its address finds it again. `key`
+    /// is how the guardian has it until then, `name` as the parent has it.
+    void restore(const std::string& name, std::string key, sys::UniqueFd fd);
     /// The open socket of that address, or a new one. Options that the kernel can change in place are applied.
     Result<SocketPtr> take_hold(const sys::Endpoint& endpoint, const Shared<sys::SocketOptions>& options);
     /// Other options for an open socket. Error: the kernel refuses; it has those it had.
@@ -60,6 +63,8 @@ private:
     };
 
     void release(HeldSocket* socket);
+    sys::UniqueFd take_inherited(const std::string& key, const sys::Endpoint& endpoint);
+    sys::UniqueFd take_stored(const std::string& key, const sys::Endpoint& endpoint);
     const Received* received(const sys::Endpoint& endpoint) const;
     Result<SocketPtr> adopt(const Received& received, const sys::Endpoint& endpoint, const Shared<sys::SocketOptions>& options);
 
@@ -67,6 +72,7 @@ private:
     Keeper& keeper_;
     std::map<std::string, std::weak_ptr<HeldSocket>> held_;
     std::map<std::string, sys::UniqueFd> inherited_;
+    std::map<std::string, Received> stored_;   ///< by the parent's name; `name`: the guardian's key
     std::vector<Received> received_;
 };
 

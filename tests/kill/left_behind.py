@@ -1,7 +1,13 @@
 #!/usr/bin/python3
 """Guardian and engine are killed together: what the next daemon does with programs, sockets and a changed configuration."""
+import contextlib
 import os
 import signal
+import socket
+import struct
+import sys
+import tempfile
+import threading
 import unittest
 
 import orphans
@@ -68,6 +74,93 @@ startsecs = 0
         xsvd.until(lambda: not any(p.is_there() for p in programs), "nobody is left")
         daemon.start_again()
         self.assertEqual(daemon.wait_for("stopped", "RUNNING")["exitstatus"], 0)
+
+
+class Manager:
+    """A service manager that keeps descriptors for its service, as systemd does with FDSTORE=1."""
+    # Hands the descriptors from the first argument on, as LISTEN_FDS.
+    HAND_OVER = """import os, sys
+fds = [int(fd) for fd in sys.argv[1].split(",")]
+for fd in fds: os.set_inheritable(fd, False)
+copies = [os.dup2(fd, 100 + i, inheritable=False) for i, fd in enumerate(fds)]
+for i, fd in enumerate(copies): os.dup2(fd, 3 + i)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execv(sys.argv[2], sys.argv[2:])"""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="xsvd-manager-")
+        self.address = self.folder.name + "/notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.socket.bind(self.address)
+        self.stored, self.senders = {}, set()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        while True:
+            data, ancillary, _, _ = self.socket.recvmsg(4096, 4096)
+            fds = []
+            for _, kind, bytes_ in ancillary:
+                if kind == socket.SCM_CREDENTIALS:
+                    self.senders.add(struct.unpack("iII", bytes_)[0])
+                if kind == socket.SCM_RIGHTS:
+                    fds += struct.unpack(f"{len(bytes_) // 4}i", bytes_)
+            said = dict(line.split("=", 1) for line in data.decode().splitlines())
+            if said.get("FDSTORE") == "1":
+                self.stored[said["FDNAME"]] = fds[0]
+            if said.get("FDSTOREREMOVE") == "1" and said["FDNAME"] in self.stored:
+                os.close(self.stored.pop(said["FDNAME"]))
+
+    def ports(self):
+        """{port: name} of the stored TCP sockets."""
+        found = {}
+        for name, fd in list(self.stored.items()):
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as copy:
+                if copy.family == socket.AF_INET:
+                    found[copy.getsockname()[1]] = name
+        return found
+
+    def start(self, daemon):
+        names, fds = list(self.stored), list(self.stored.values())
+        environment = {**os.environ, "NOTIFY_SOCKET": self.address, "LISTEN_FDS": str(len(fds)), "LISTEN_FDNAMES": ":".join(names)}
+        daemon.start_again([sys.executable, "-c", self.HAND_OVER, ",".join(map(str, fds))], env=environment, pass_fds=fds)
+
+    def close(self):
+        for fd in self.stored.values():
+            os.close(fd)
+        self.folder.cleanup()
+
+
+class Store(unittest.TestCase):
+    def test_sockets_that_the_service_manager_keeps_refuse_nobody(self):
+        manager, ports = Manager(), [xsvd.free_port() for _ in range(2)]
+        self.addCleanup(manager.close)
+
+        def config(*kept):
+            return "".join(f"[program:each{port}]\ncommand = {xsvd.CHILD} answer\nsocket = tcp4:127.0.0.1:{port}\n"
+                           "activation = per_connection\n" for port in kept)
+        daemon = orphans.Daemon(config(*ports), env={"NOTIFY_SOCKET": manager.address})
+        try:
+            xsvd.until(lambda: set(manager.ports()) == set(ports), lambda: f"both sockets are stored: {manager.ports()}")
+            inode = xsvd.listener_inode(ports[0])
+            daemon.kill_both()
+            with xsvd.connect(("127.0.0.1", ports[0])) as caller:
+                caller.sendall(b"7\n")
+                manager.start(daemon)
+                self.assertTrue(xsvd.read_all(caller).startswith(b"7:"))
+            self.assertEqual(xsvd.listener_inode(ports[0]), inode)
+            xsvd.until(lambda: set(manager.ports()) == set(ports), lambda: f"both are stored again: {manager.ports()}")
+
+            daemon.reload(config(ports[0]))
+            xsvd.until(lambda: set(manager.ports()) == {ports[0]}, lambda: f"the other one is forgotten: {manager.ports()}")
+            self.assertTrue(xsvd.is_refused(("127.0.0.1", ports[1])))
+            guardian = daemon.pid
+            daemon.stop()
+            xsvd.until(lambda: not manager.stored, lambda: f"nothing is stored after the end: {manager.stored}")
+            self.assertIn(guardian, manager.senders)
+        finally:
+            daemon.kill()
+            daemon.remove()
 
 
 if __name__ == "__main__":

@@ -93,10 +93,10 @@ class Daemon(xsvd.Daemon):
         os.kill(engine, signal.SIGKILL)
         xsvd.until(lambda: {guardian, engine} <= self.init.codes.keys(), "guardian and engine have ended", pause=0.001)
 
-    def start_again(self):
+    def start_again(self, wrapper=(), **options):
         """When it is dead: another one, of the same configuration."""
-        self.inherit(subprocess.Popen([xsvd.XSVD, "-n", "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.DEVNULL, cwd=self.dir, start_new_session=True).pid)
+        self.inherit(subprocess.Popen([*wrapper, xsvd.XSVD, "-n", "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL, cwd=self.dir, start_new_session=True, **options).pid)
         self.wait_until_ready()
 
     def has_all_roles(self):
