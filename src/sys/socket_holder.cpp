@@ -72,17 +72,20 @@ std::string process_text(int pid)
     return fmt::format("{}, pid {}", text::escape_control(text::trim(*name)), pid);
 }
 
-/// All processes are looked through for one word in one line, so it takes a twentieth of our time at most, however many ports
-/// are taken.
+/// All processes are looked through for one word in one line: it takes a twentieth of our time at most, however many ports are
+/// taken. What is over that at once is paid back before the next one.
 std::string holder(const std::vector<std::uint32_t>& inodes)
 {
-    constexpr Duration kLongest = std::chrono::milliseconds(20);
-    static Time rests_until{};
+    constexpr Duration kLongest = std::chrono::milliseconds(20), kMostAtOnce = std::chrono::milliseconds(50);
+    constexpr int kShare = 20;
+    static Duration spent{};
+    static Time seen{};
     const Time begun = BootClock::now();
-    if (begun < rests_until) return {};
+    spent = std::max(Duration(), spent - (begun - seen) / kShare);
+    seen = begun;
+    if (spent > kMostAtOnce) return {};
     std::string found = find_holder(inodes, begun + kLongest);
-    const Time ended = BootClock::now();
-    rests_until = ended + 19 * (ended - begun);
+    spent += BootClock::now() - begun;
     return found;
 }
 

@@ -254,8 +254,8 @@ TEST_CASE("the kernel keeps the address rules of a program that accepts its call
     CHECK(sys::is_unknown_host(first(unknown).policy->allow[0]));
     CHECK(messages(load_text("[program:p]\n" + kRun + "socket=tcp:80\ndeny_from=slow.example\n").mistakes).size() == 1);
     CHECK(messages(load_text("[program:p]\n" + kRun + "socket=tcp:80\ndeny_from=no.example\n").mistakes) ==
-          Lines{"/etc/x.conf:4: [program:p] deny_from: the host name 'no.example' has no address (expected addresses, prefixes, ranges, names of hosts, uid: or "
-                "gid:, separated by commas)"});
+          Lines{"/etc/x.conf:4: [program:p] deny_from: the host name 'no.example' has no address (expected addresses, prefixes, ranges, names of hosts, uid:, gid: "
+                "or cid:, separated by commas)"});
     CHECK(messages(load_text("[program:p]\n" + kRun + "socket=unix:/run/b.sock\nallow_from=uid:0\n").mistakes) ==
           Lines{"/etc/x.conf:4: [program:p] allow_from: cannot be kept for unix:/run/b.sock, whose callers the program accepts "
                 "itself: use socket_mode and socket_owner"});

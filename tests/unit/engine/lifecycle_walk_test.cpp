@@ -184,8 +184,10 @@ private:
         process_.reset();
         const bool waiting = callers_ > 0;
         const auto* s = std::get_if<Starting>(&state_);
-        const bool useful = kind_ == Kind::OnDemand && (dead.took || !waiting);
-        if (s && now_ - s->since < p_.start_time && !useful)
+        const auto* r = std::get_if<Running>(&state_);
+        const bool on_demand = kind_ == Kind::OnDemand, useful = on_demand && (dead.took || !waiting);
+        const Duration least = on_demand ? std::max<Duration>(p_.start_time, 1s) : p_.start_time;
+        if (!useful && ((s && now_ - s->since < least) || (r && on_demand && now_ - r->since < 1s)))
             ++failures_;
         else
             failures_ = 0;
