@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstdlib>
 #include <cstdio>
 #include <cstring>
 
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "sys/fd.h"
+#include "sys/notify_socket.h"
 
 namespace xsv::sys {
 
@@ -28,14 +30,15 @@ std::optional<ProcessStat> read_stat(pid_t pid)
     buffer[static_cast<std::size_t>(count)] = '\0';
     const char* after_name = std::strrchr(buffer.data(), ')');
     ProcessStat stat;
-    char state = 0;
     int parent = 0;
     unsigned long long start = 0;
     if (!after_name || std::sscanf(after_name + 1, " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-                                   &state, &parent, &stat.group, &stat.session, &start) != 5) {
+                                   &stat.state, &parent, &stat.group, &stat.session, &start) != 5) {
         return std::nullopt;
     }
     stat.start_ticks = start;
+    const char* const last = std::strrchr(buffer.data(), ' ');  // field 52
+    if (last != nullptr && stat.state == 'Z') stat.exit_code = std::atoi(last);
     return stat;
 }
 
@@ -51,15 +54,24 @@ static_assert(sizeof(PidfdInfo) == 64, "the kernel's first version of it");
 constexpr std::uint64_t kInfoExit = 1 << 3;
 constexpr unsigned long kGetInfo = _IOWR(0xFF, 11, PidfdInfo);
 
+ProcessEnd end_from(int status)
+{
+    if (WIFEXITED(status)) return {CLD_EXITED, WEXITSTATUS(status)};
+    return {WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED, WTERMSIG(status)};
+}
+
 }  // namespace
 
 std::optional<ProcessEnd> read_end(int pidfd)
 {
     PidfdInfo info{};
     info.mask = kInfoExit;
-    if (::ioctl(pidfd, kGetInfo, &info) != 0 || (info.mask & kInfoExit) == 0) return std::nullopt;
-    if (WIFEXITED(info.exit_code)) return ProcessEnd{CLD_EXITED, WEXITSTATUS(info.exit_code)};
-    return ProcessEnd{WCOREDUMP(info.exit_code) ? CLD_DUMPED : CLD_KILLED, WTERMSIG(info.exit_code)};
+    if (::ioctl(pidfd, kGetInfo, &info) == 0 && (info.mask & kInfoExit) != 0) return end_from(info.exit_code);
+    // Its parent has not asked yet, or never does. A 0 may mean that we may not know.
+    const pid_t pid = pid_of(pidfd);
+    const auto stat = pid > 0 ? read_stat(pid) : std::nullopt;
+    const bool tells = stat && stat->exit_code != 0 && pid_of(pidfd) == pid;
+    return tells ? std::optional(end_from(stat->exit_code)) : std::nullopt;
 }
 
 Result<bool> send_signal(int pidfd, int signal, unsigned flags)

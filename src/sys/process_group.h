@@ -14,10 +14,12 @@ namespace xsv::sys {
 struct ProcessStat {
     pid_t group = 0, session = 0;
     std::uint64_t start_ticks = 0;
+    char state = '?';
+    int exit_code = 0;   ///< of one that has ended (state Z), as wait() has it; 0 also where it is not ours to know
 };
 std::optional<ProcessStat> read_stat(pid_t pid);
 
-/// How it ended, as its parent was told; nullopt: it was not yet, or the kernel does not say.
+/// How it ended, as its parent was or will be told; nullopt: it has not, or the kernel does not say.
 std::optional<ProcessEnd> read_end(int pidfd);
 
 /// False: nobody was there.

@@ -1,14 +1,18 @@
 #!/usr/bin/python3
-"""Guardian and engine are killed together: what the next daemon does with programs, sockets and a changed configuration."""
+"""The guardian is killed, or guardian and engine together: what whoever comes after them does with programs, sockets, numbers and
+a changed configuration, case by case."""
 import contextlib
+import http.client
 import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
 import unittest
+import xmlrpc.client
 
 import orphans
 import xsvd
@@ -74,6 +78,80 @@ startsecs = 0
         xsvd.until(lambda: not any(p.is_there() for p in programs), "nobody is left")
         daemon.start_again()
         self.assertEqual(daemon.wait_for("stopped", "RUNNING")["exitstatus"], 0)
+
+
+class GuardianDied(unittest.TestCase):
+    def setUp(self):
+        self.daemon = orphans.Daemon(f"""
+[program:sleeper]
+command = /bin/sleep 1000
+startsecs = 0
+[program:deaf]
+command = /bin/sh -c "trap '' TERM; echo deaf; while :; do sleep 0.1; done"
+stopwaitsecs = 1
+startsecs = 0
+[program:limits]
+command = /bin/sh -c "ulimit -Sn; exec sleep 1000"
+startsecs = 0
+[program:ends]
+command = /bin/sh -c "read line; exit 7"
+autorestart = false
+startsecs = 0
+""", supervisord="minfds = 100", wrapper=["prlimit", "--nofile=200:4096"])
+
+    def tearDown(self):
+        try:
+            self.daemon.stop()
+        finally:
+            self.daemon.kill()
+            self.daemon.remove()
+
+    def kill_guardian(self):
+        engine = self.daemon.wait_for_engine()
+        os.kill(self.daemon.pid, signal.SIGKILL)
+        self.daemon.inherit(engine)
+        xsvd.until(self.daemon.has_all_roles, lambda: f"each role once, the guardian {engine}: {orphans.family()}")
+        self.daemon.wait_until_ready()
+
+    def test_the_new_guardian_is_one_in_every_respect(self):
+        daemon = self.daemon
+        pids = {name: daemon.wait_for_pid(name) for name in ("sleeper", "deaf", "limits", "ends")}
+        xsvd.until(lambda: daemon.rpc.readProcessStdoutLog("deaf", 0, 0), "its trap is set")
+        self.kill_guardian()
+        self.assertEqual(daemon.rpc.getPID(), daemon.pid)
+        self.assertEqual((daemon.dir / "xsvd.pid").read_text(), f"{daemon.pid}\n")
+        self.assertEqual((daemon.dir / "run" / "lock").read_text(), f"{daemon.pid}\n")
+        again = subprocess.run([xsvd.XSVD, "-n", "-c", str(daemon.config)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        self.assertIn(f"pid {daemon.pid}", again.stdout + again.stderr)
+
+        os.kill(daemon.wait_for_engine(), signal.SIGKILL)  # an engine's death is what it was
+        daemon.wait_until_ready()
+        self.assertEqual({name: daemon.pid_of(name) for name in pids}, pids)
+        daemon.rpc.sendProcessStdin("ends", "end\n")
+        self.assertEqual(daemon.wait_for("ends", "EXITED")["exitstatus"], 7)
+        daemon.rpc.stopProcess("deaf")
+        self.assertIn("SIGKILL", daemon.read_log())
+        os.kill(pids["sleeper"], signal.SIGTERM)
+        daemon.wait_for_pid("sleeper", other_than=pids["sleeper"])
+        daemon.rpc.stopProcess("limits")
+        daemon.rpc.startProcess("limits")
+        xsvd.until(lambda: daemon.rpc.readProcessStdoutLog("limits", 0, 0) == "200\n" * 2, "the limit of the programs is what it was")
+
+    def test_it_restarts_everything_and_reads_the_files_again(self):
+        daemon = self.daemon
+        pids = {name: daemon.wait_for_pid(name) for name in ("sleeper", "limits")}
+        self.kill_guardian()
+        guardian = daemon.pid
+        daemon.rpc.restart()
+        for name, pid in pids.items():
+            xsvd.until(lambda name=name, pid=pid: self.pid_now(name) not in (0, pid), f"{name} is started again")
+        self.kill_guardian()
+        self.assertNotEqual(daemon.pid, guardian)
+
+    def pid_now(self, name):
+        with contextlib.suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
+            return self.daemon.pid_of(name)
+        return 0
 
 
 class Manager:
