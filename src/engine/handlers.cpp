@@ -201,9 +201,9 @@ Handlers::Next Handlers::accept_here(const net::SocketPtr& socket)
 {
     if (!caller_) {
         sys::Peer peer;
-        sys::UniqueFd connection = take_caller(socket, peer);
-        if (!connection) return Next::Enough;
-        caller_.reset(new Caller{std::move(connection), socket, peer});
+        sys::UniqueFd caller = take_caller(socket, peer);
+        if (!caller) return Next::Enough;
+        caller_.reset(new Caller{std::move(caller), socket, peer});
         std::vector<sys::Peer> live;
         for (const auto& [slot, connection] : connections_)
             if (connection.counts) live.push_back(context_.table.at(slot).child.peer);
