@@ -126,7 +126,7 @@ WEB = re.compile(r'TRAC \S+:(Medusa|xsvd) |TRAC localhost:0 - - \[')
 FAREWELL = re.compile(r"INFO waiting for .* to die")
 # xsvd alone (left-over, own-lines).
 OWN = re.compile(r"INFO ended what was left of the process group of|(INFO|DEBG) (Creating|Closing) socket unix://DIR/ctl.sock|WARN DIR/s.conf:\d+: "
-                 r"|INFO reaped unknown pid PID \(terminated by SIGKILL\)|DEBG ear: READY -> BUSY|INFO supervisord started with pid PID")
+                 r"|INFO audit: |INFO reaped unknown pid PID \(terminated by SIGKILL\)|DEBG ear: READY -> BUSY|INFO supervisord started with pid PID")
 
 
 def entries_of(sandbox):
