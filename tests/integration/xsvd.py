@@ -154,14 +154,14 @@ class Process:
         fields = stat.rpartition(")")[2].split()
         self.state, self.parent, self.group, self.session = fields[0], int(fields[1]), int(fields[2]), int(fields[3])
         self.cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        self.begun = int(fields[19])
+        self.threads, self.begun = int(fields[17]), int(fields[19])
         self.title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
 
     def is_there(self):
-        """Still the same process, and not a zombie."""
+        """Still the same process, and not a zombie. The leader of threads is one while they still hold its descriptors."""
         with contextlib.suppress(OSError):
             now = Process(self.pid)
-            return now.begun == self.begun and now.state not in "ZX"
+            return now.begun == self.begun and (now.state not in "ZX" or now.threads > 1)
         return False
 
     def __repr__(self):

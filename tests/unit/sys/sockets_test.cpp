@@ -87,13 +87,17 @@ TEST_CASE("a port without an address is one dual-stack socket, and a family alon
     CHECK(call(dual->get(), false));
 
     Endpoint six = any_port("tcp6:1");
-    auto six_fd = sockets->listen(six, {});
-    REQUIRE(six_fd);
-    CHECK(flag_of(six_fd->get(), IPPROTO_IPV6, IPV6_V6ONLY) == 1);
-    CHECK_FALSE(call(six_fd->get(), true));
-    Endpoint four = any_port("tcp4:1");
-    four.port = port_of(six_fd->get());
-    CHECK(sockets->listen(four, {}));  // both under one number
+    bool one_number = false;
+    for (int tries = 0; tries < 20 && !one_number; ++tries) {   // somebody else may have the other family's
+        auto six_fd = sockets->listen(six, {});
+        REQUIRE(six_fd);
+        CHECK(flag_of(six_fd->get(), IPPROTO_IPV6, IPV6_V6ONLY) == 1);
+        Endpoint four = any_port("tcp4:1");
+        four.port = port_of(six_fd->get());
+        const bool alone = !call(six_fd->get(), true);
+        one_number = alone && sockets->listen(four, {});
+    }
+    CHECK(one_number);
 
     SocketOptions both;
     both.v6only = false;
