@@ -9,7 +9,7 @@ readonly build_packages=(
     libevent-dev libinih-dev libspdlog-dev libfmt-dev libexpected-dev libpugixml-dev nlohmann-json3-dev
     libcrypt-dev nettle-dev libseccomp-dev libssl-dev libcurl4-openssl-dev libedit-dev libboost1.81-dev libsystemd-dev libtirpc-dev catch2)
 readonly test_packages=(
-    binutils openssl iproute2 mandoc netbase procps python3-pkg-resources util-linux
+    binutils dbus-bin dbus-daemon openssl iproute2 mandoc netbase procps python3-pkg-resources util-linux
     git rsync openssh-server openssh-client tftpd-hpa uuid-runtime lighttpd redis-server fcgiwrap)
 readonly clang_packages=(clang-16 libclang-rt-16-dev)
 
